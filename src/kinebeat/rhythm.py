@@ -1,4 +1,8 @@
-"""The noun `Rhythm`: which 16th steps carry a beat and which an accent of the movement."""
+"""The noun `Rhythm`, and how it is composed: which 16th steps carry a beat and which an accent of the movement.
+
+RhythmicNet (section 3, Rhythm Composition) adds the streams of beats and style; here both keep their strength, and
+an accent its place within the step, so that a drum can land on the movement and not only near it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinebeat.beats.grid import STEPS_PER_BEAT
+from kinebeat.motion import MOTION_FPS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kinebeat.accents import Accents
     from kinebeat.beats.grid import BeatGrid
+    from kinebeat.motion import Motion
+
+LANDING_TOLERANCE_S = 0.015
+"""A drum this close to its movement is heard as on it: hits leave the grid only by what exceeds this."""
+ENERGY_SIGMA_S = 0.30
+ENERGY_FLOOR = 0.12
+"""Speed in body heights per second that counts as full energy even in a clip where nobody moves faster."""
+ENERGY_PERCENTILE = 90.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,8 @@ class Rhythm:
         grid: the beats; all arrays below have `grid.steps` entries.
         beat: (S,) float32, 1 on beats and 0 elsewhere.
         accent: (S,) float32 in [0, 1], strength of the movement's accent at that step, 0 where there is none.
-        accent_offset: (S,) float32 in [-0.5, 0.5), where within its step the accent falls, in 16ths.
+        accent_offset: (S,) float32 in [-0.5, 0.5), in 16ths from the step, where a drum must fall to be heard as on
+            the accent.
         energy: (S,) float32 in [0, 1], how much the mover moves around that step; 0 is standing still.
         present: (S,) bool, whether anyone is in the picture at that step.
     """
@@ -32,3 +49,50 @@ class Rhythm:
     accent_offset: NDArray[np.float32]
     energy: NDArray[np.float32]
     present: NDArray[np.bool_]
+
+
+def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
+    """Put beats and accents on the 16ths of a grid.
+
+    Of several accents that fall on one step the strongest stays.
+
+    Args:
+        grid: the beats.
+        accents: moments of the movement that should be heard.
+        motion: for the energy and for who is in the picture.
+    """
+    beat = np.zeros(grid.steps, np.float32)
+    beat[::STEPS_PER_BEAT] = 1.0
+    accent = np.zeros(grid.steps, np.float32)
+    offset = np.zeros(grid.steps, np.float32)
+    exact = grid.step(accents.times_s)
+    nearest = np.floor(exact + 0.5).astype(np.int64)
+    for i in np.argsort(accents.strength, kind="stable"):
+        step = int(nearest[i])
+        if 0 <= step < grid.steps:
+            length_s = float(np.diff(grid.time_s([step, step + 1]))[0])
+            away = exact[i] - step
+            pulled = np.sign(away) * max(0.0, abs(away) - LANDING_TOLERANCE_S / length_s)
+            accent[step] = accents.strength[i]
+            offset[step] = min(pulled, np.nextafter(np.float32(0.5), np.float32(0.0)))
+    at = np.clip(np.round(grid.time_s(np.arange(grid.steps)) * MOTION_FPS).astype(int), 0, len(motion.times_s) - 1)
+    within = grid.time_s(np.arange(grid.steps))
+    in_clip = (within > motion.times_s[0] - 0.1) & (within < motion.times_s[-1] + 0.1)
+    present = _widened(motion.present)[at] & in_clip
+    return Rhythm(grid, beat, accent, offset, np.where(present, energy(motion)[at], 0.0).astype(np.float32), present)
+
+
+def energy(motion: Motion) -> NDArray[np.float32]:
+    """How much the mover moves, (T,) in [0, 1]: smoothed speed against the clip's own fast passages."""
+    from scipy.ndimage import gaussian_filter1d
+
+    speed = gaussian_filter1d(motion.speed.astype(np.float64), ENERGY_SIGMA_S * MOTION_FPS, mode="nearest")
+    moving = speed[motion.present]
+    full = max(ENERGY_FLOOR, float(np.percentile(moving, ENERGY_PERCENTILE)) if len(moving) else 0.0)
+    return np.asarray(np.clip(speed / full, 0.0, 1.0), np.float32)
+
+
+def _widened(present: NDArray[np.bool_], seconds: float = 0.15) -> NDArray[np.bool_]:
+    """Presence with its edges moved out a little: a drum on the last movement seen is still on a movement."""
+    reach = round(seconds * MOTION_FPS)
+    return np.convolve(present.astype(float), np.ones(2 * reach + 1), mode="same") > 0.5

@@ -46,7 +46,9 @@ class BeatGrid:
 
     def time_s(self, step: ArrayLike) -> NDArray[np.float64]:
         """Seconds at fractional steps; beyond the ends the outermost beat period goes on."""
-        return _extrapolating_interp(np.asarray(step, float) / STEPS_PER_BEAT, np.arange(len(self.beats_s)), self.beats_s)
+        return _extrapolating_interp(
+            np.asarray(step, float) / STEPS_PER_BEAT, np.arange(len(self.beats_s)), self.beats_s
+        )
 
     def step(self, time_s: ArrayLike) -> NDArray[np.float64]:
         """Fractional steps at times in seconds: the inverse of `time_s`."""
