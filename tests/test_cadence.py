@@ -36,7 +36,7 @@ def test_a_film_at_24_shown_at_30_moves_evenly_again():
     shown = np.arange(int(96 * 30 / 24)) / 30
     picture = np.floor(shown * 24 + 1e-9).astype(int)
     repeated = np.concatenate([[False], np.diff(picture) == 0])
-    times = even_times(shown, repeated)
+    times = even_times(shown, repeated, np.where(repeated, 0.0, 3.0))
     assert len(times) == len(np.unique(picture))
     error = times - true[np.unique(picture)]
     inner = error[6:-6]
@@ -47,4 +47,12 @@ def test_a_film_at_24_shown_at_30_moves_evenly_again():
 
 def test_times_without_repeats_are_untouched():
     times = np.cumsum(np.random.default_rng(0).uniform(0.01, 0.05, 50))
-    assert np.array_equal(even_times(times, np.zeros(50, bool)), times)
+    assert np.array_equal(even_times(times, np.zeros(50, bool), np.ones(50)), times)
+
+
+def test_where_a_repeat_stands_for_a_lost_picture_the_other_times_are_right():
+    shown = np.arange(120) / 30
+    repeated = np.arange(120) % 5 == 4
+    change = np.where(repeated, 0.0, 3.0)
+    change[np.flatnonzero(repeated)[:-1] + 1] = 5.0
+    assert np.array_equal(even_times(shown, repeated, change), shown[~repeated])

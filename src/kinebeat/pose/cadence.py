@@ -1,7 +1,9 @@
 """Repeated pictures: a film of 24 pictures a second in a file of 30, or an animation drawn on twos.
 
 When every fifth picture is shown twice, everything in it seems to stop six times a second, and a rhythm is heard
-that nobody danced. Repeats that come in a regular pattern are left out and the pictures between them spread evenly.
+that nobody danced. Repeats that come in a regular pattern are left out. If they were put in between the pictures
+(24 to 30 a second), the others are spread evenly; if they stand in place of pictures that were lost, the picture
+after a repeat has moved twice as far, and the times of the others are right as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ REPEAT_SHARE = 0.2
 """A picture that differs from the one before by less than this part of what is usual around it repeats it."""
 LEAST_CHANGE = 0.05
 """Change in grey levels below which a passage is a still, not a film with repeats."""
+LOST_SHARE = 1.3
+"""Change after a repeat, against that between other pictures, from which it stands in place of a lost picture."""
 _WINDOW = 24
 _LONGEST_PATTERN = 12
 _LEAST_REPEATS = 4
@@ -51,10 +55,17 @@ def repeated_frames(change: NDArray[np.float64]) -> NDArray[np.bool_]:
     return repeated
 
 
-def even_times(times_s: NDArray[np.float64], repeated: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Times of the frames that are kept, evenly spread wherever frames between them were left out, (K,).
+def even_times(
+    times_s: NDArray[np.float64], repeated: NDArray[np.bool_], change: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Times of the frames that are kept, evenly spread wherever repeats were put in between them, (K,).
 
     Each run of a pattern keeps the mean time of its frames, so that sound stays with the picture.
+
+    Args:
+        times_s: (T,) seconds of all frames.
+        repeated: (T,) which of them repeat the one before.
+        change: (T,) as for `repeated_frames`.
     """
     keep = np.flatnonzero(~repeated)
     times = times_s[keep].astype(np.float64).copy()
@@ -62,6 +73,10 @@ def even_times(times_s: NDArray[np.float64], repeated: NDArray[np.bool_]) -> NDA
     if len(at) == 0:
         return times
     for run in np.split(at, np.flatnonzero(np.diff(at) > _LONGEST_PATTERN) + 1):
+        after = run[run + 1 < len(change)] + 1
+        between = np.setdiff1d(np.arange(run[0], run[-1]), np.concatenate([run, after]))
+        if len(between) and np.median(change[after]) > LOST_SHARE * np.median(change[between]):
+            continue
         first, last = np.searchsorted(keep, [run[0] - 1, run[-1] + 1])
         last = min(last, len(keep) - 1)
         if last - first < 2:
