@@ -1,9 +1,9 @@
 """Repeated pictures: a film of 24 pictures a second in a file of 30, or an animation drawn on twos.
 
 When every fifth picture is shown twice, everything in it seems to stop six times a second, and a rhythm is heard
-that nobody danced. Repeats that come in a regular pattern are left out. If they were put in between the pictures
-(24 to 30 a second), the others are spread evenly; if they stand in place of pictures that were lost, the picture
-after a repeat has moved twice as far, and the times of the others are right as they are.
+that nobody danced. Repeats that come in a regular pattern are left out, and the other pictures get the times at
+which they were taken: a repeat may have been put in between two pictures (24 a second shown as 30), or a picture may
+have been lost later in the pattern, which shows as a step twice as long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REPEAT_SHARE = 0.2
 LEAST_CHANGE = 0.05
 """Change in grey levels below which a passage is a still, not a film with repeats."""
 LOST_SHARE = 1.3
-"""Change after a repeat, against that between other pictures, from which it stands in place of a lost picture."""
+"""Change at one place of the pattern, against that at the others, from which a picture is missing there."""
 _WINDOW = 24
 _LONGEST_PATTERN = 12
 _LEAST_REPEATS = 4
@@ -58,7 +58,7 @@ def repeated_frames(change: NDArray[np.float64]) -> NDArray[np.bool_]:
 def even_times(
     times_s: NDArray[np.float64], repeated: NDArray[np.bool_], change: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Times of the frames that are kept, evenly spread wherever repeats were put in between them, (K,).
+    """Times of the frames that are kept, as even as the pictures were taken, (K,).
 
     Each run of a pattern keeps the mean time of its frames, so that sound stays with the picture.
 
@@ -67,22 +67,26 @@ def even_times(
         repeated: (T,) which of them repeat the one before.
         change: (T,) as for `repeated_frames`.
     """
-    keep = np.flatnonzero(~repeated)
-    times = times_s[keep].astype(np.float64).copy()
+    times = times_s.astype(np.float64).copy()
     at = np.flatnonzero(repeated)
-    if len(at) == 0:
-        return times
     for run in np.split(at, np.flatnonzero(np.diff(at) > _LONGEST_PATTERN) + 1):
-        after = run[run + 1 < len(change)] + 1
-        between = np.setdiff1d(np.arange(run[0], run[-1]), np.concatenate([run, after]))
-        if len(between) and np.median(change[after]) > LOST_SHARE * np.median(change[between]):
+        if len(run) < 2:
             continue
-        first, last = np.searchsorted(keep, [run[0] - 1, run[-1] + 1])
-        last = min(last, len(keep) - 1)
-        if last - first < 2:
-            continue
-        ordinal = np.arange(first, last + 1)
-        slope, level = np.polyfit(ordinal - first, times[first : last + 1], 1)
-        times[first : last + 1] = level + slope * (ordinal - first)
-    # A line may step past a neighbour outside its run by less than a frame.
-    return np.maximum.accumulate(times + 1e-6 * np.arange(len(times)))
+        frames = np.arange(run[0], run[-1] + 1)
+        step = _steps(change[frames], int(np.median(np.diff(run))), repeated[frames])
+        ordinal = np.cumsum(step)
+        slope, level = np.polyfit(ordinal, times[frames], 1)
+        times[frames] = level + slope * ordinal
+    kept = times[~repeated]
+    # The line may pass the frames outside its run by less than a frame.
+    rising = np.maximum.accumulate(kept)
+    return np.asarray(rising + 1e-6 * np.cumsum(np.diff(rising, prepend=-np.inf) <= 0))
+
+
+def _steps(change: NDArray[np.float64], gap: int, repeated: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """By how many pictures each frame of a pattern is later than the one before: 0, 1, or 2 past a lost one."""
+    place = np.arange(len(change)) % gap
+    usual = np.array([np.median(change[(place == k) & ~repeated]) if k else 0.0 for k in range(gap)])
+    step = np.ones(gap)
+    step[1:][usual[1:] > LOST_SHARE * np.median(usual[1:])] = 2.0
+    return np.asarray(np.where(repeated, 0.0, step[place]))
