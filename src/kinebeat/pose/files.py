@@ -1,0 +1,259 @@
+"""Keypoint files: `.npz` of our own, folders of OpenPose JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinebeat import skeleton
+from kinebeat.errors import InputError, OptionError, OutputError
+from kinebeat.pose.clean import clean
+from kinebeat.pose.track import PoseTrack
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_WANTED = "xy (T, J, 2), score (T, J), times_s (T,) and layout"
+_REMEDY = "write it again with these arrays (see the README, keypoint files)"
+
+
+def load_pose(path: str | Path) -> PoseTrack:
+    """Read a keypoint file: `xy (T, J, 2)`, `score (T, J)`, `times_s (T,)`, `layout`; `shot`, `size` if it has them.
+
+    The joints are taken as they are, apart from the conversion to `rhythmicnet17`: a file made by `save_pose` comes
+    back unchanged. Joints at exactly (0, 0) with score 0 count as not seen.
+
+    Args:
+        path: an `.npz` file.
+
+    Returns:
+        The track, layout `rhythmicnet17`.
+
+    Raises:
+        InputError: missing, not an npz, arrays missing or of the wrong shape, times that do not increase, values
+            that are infinite, or an unknown layout.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "no such file", "check the name and the folder")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(
+            path, "not an npz file of plain arrays", f"write one with numpy.savez: {_WANTED}"
+        ) from error
+    missing = [name for name in ("xy", "score", "times_s", "layout") if name not in arrays]
+    if missing:
+        raise InputError(
+            path, f"expected {_WANTED}; {', '.join(missing)} missing, found {', '.join(arrays)}", _REMEDY
+        )
+    layout = str(arrays["layout"])
+    if layout not in skeleton.LAYOUTS:
+        raise InputError(
+            path, f"unknown joint layout {layout!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}"
+        )
+    joints = len(skeleton.LAYOUTS[layout].joints)
+    xy, score, times_s = (_real(path, name, arrays[name]) for name in ("xy", "score", "times_s"))
+    frames = len(times_s) if times_s.ndim == 1 else -1
+    if times_s.ndim != 1 or xy.shape != (frames, joints, 2) or score.shape != (frames, joints):
+        raise InputError(
+            path,
+            f"layout {layout} needs xy (T, {joints}, 2), score (T, {joints}) and times_s (T,), "
+            f"got {xy.shape}, {score.shape} and {times_s.shape}",
+            _REMEDY,
+        )
+    if not frames:
+        raise InputError(path, "holds no frames", _REMEDY)
+    _check_times(path, times_s)
+    if np.isinf(xy).any() or np.isinf(score).any():
+        raise InputError(path, "holds infinite positions or scores", "write NaN where a joint was not seen")
+    size = _size(path, arrays.get("size"), xy)
+    shot = _shot(path, arrays.get("shot"), frames)
+    xy = np.where(((xy == 0).all(axis=-1) & (np.nan_to_num(score) == 0))[..., None], np.nan, xy)
+    xy = np.where(np.isnan(xy).any(axis=-1, keepdims=True), np.nan, xy)
+    if layout == "rhythmicnet17":
+        xy17, score17 = xy.astype(np.float32), np.nan_to_num(score).astype(np.float32)
+        score17[np.isnan(xy17[..., 0])] = 0
+    else:
+        xy17, score17 = skeleton.convert(xy, np.nan_to_num(score), layout, "rhythmicnet17")
+    return PoseTrack(xy17, np.clip(score17, 0, 1), times_s, "rhythmicnet17", shot, size)
+
+
+def save_pose(track: PoseTrack, path: str | Path) -> None:
+    """Write a track as `.npz`, whole or not at all.
+
+    Args:
+        track: what to write.
+        path: where to; an older file is replaced.
+
+    Raises:
+        OutputError: the folder is missing or may not be written to.
+    """
+    path = Path(path)
+    handle = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(
+                file,
+                xy=track.xy,
+                score=track.score,
+                times_s=track.times_s,
+                layout=np.array(track.layout),
+                shot=track.shot,
+                size=np.array(track.size),
+            )
+        # mkstemp makes it private; a result is as readable as other new files
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except OSError as error:
+        raise OutputError(
+            path, f"cannot be written ({error.strerror})", "choose a folder that exists and may be written to"
+        ) from error
+    finally:
+        if handle is not None:
+            Path(name).unlink(missing_ok=True)
+
+
+def read_openpose(folder: str | Path, *, fps: float = 30.0) -> PoseTrack:
+    """Read a folder of OpenPose BODY_25 files, `NAME_000000000000_keypoints.json`, one per frame.
+
+    Frames are ordered by their number; a number that is missing is a frame in which nobody was seen. Where several
+    people were found, the one most like the person in the frame before is followed, at first the largest.
+
+    Args:
+        folder: the folder.
+        fps: frame rate; the files hold no times.
+
+    Returns:
+        The track, layout `rhythmicnet17`, cleaned. The size of the picture is guessed from the joints.
+
+    Raises:
+        InputError: no such files in the folder, or one that is not OpenPose BODY_25.
+        OptionError: the frame rate is not above 0.
+    """
+    folder = Path(folder)
+    if not np.isfinite(fps) or fps <= 0:
+        raise OptionError(f"a frame rate above 0 was expected, got {fps}")
+    files = _numbered(folder)
+    if not files:
+        raise InputError(
+            folder,
+            "holds no OpenPose files (NAME_000000000000_keypoints.json)",
+            "name a folder written by OpenPose --write_json, or a video",
+        )
+    first, last = min(files), max(files)
+    if last - first > 100 * len(files) + 1000:
+        raise InputError(
+            folder, f"frame numbers run from {first} to {last} with too few files between", "check it"
+        )
+    xy = np.full((last - first + 1, 25, 2), np.nan, np.float32)
+    score = np.zeros((last - first + 1, 25), np.float32)
+    before: NDArray[np.float32] | None = None
+    for number in sorted(files):
+        people = _people(files[number])
+        if not len(people):
+            continue
+        person = people[_follow(people, before)]
+        before = person
+        xy[number - first], score[number - first] = person[:, :2], person[:, 2]
+    unseen = (score <= 0) | (xy == 0).all(axis=-1)
+    xy[unseen] = np.nan
+    score[unseen] = 0
+    seen = xy[np.isfinite(xy[..., 0])]
+    width, height = (int(np.ceil(v)) + 1 for v in seen.max(axis=0)) if len(seen) else (1, 1)
+    times_s = np.arange(len(xy)) / float(fps)
+    return clean(xy, score, times_s, "body25", (width, height))
+
+
+def _numbered(folder: Path) -> dict[int, Path]:
+    """OpenPose's files by frame number; without numbers, by their order."""
+    paths = sorted(folder.glob("*_keypoints.json"))
+    found = [(re.search(r"(\d+)_keypoints\.json$", path.name), path) for path in paths]
+    if any(match is None for match, _ in found):
+        return dict(enumerate(paths))
+    return {int(match.group(1)): path for match, path in found if match is not None}
+
+
+def _people(path: Path) -> NDArray[np.float32]:
+    """(P, 25, 3) x, y, score of everyone in one file."""
+    try:
+        people = json.loads(path.read_text(encoding="utf-8"))["people"]
+        rows = [np.asarray(person["pose_keypoints_2d"], np.float32) for person in people]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            path, "not an OpenPose keypoint file (people, pose_keypoints_2d)", "write it again with OpenPose"
+        ) from error
+    rows = [row for row in rows if row.size]
+    for row in rows:
+        if row.shape != (75,) or not np.isfinite(row).all():
+            raise InputError(
+                path,
+                f"expected 25 x 3 finite numbers per person (BODY_25), got {row.size}",
+                "run OpenPose with --model_pose BODY_25",
+            )
+    return np.stack(rows).reshape(-1, 25, 3) if rows else np.zeros((0, 25, 3), np.float32)
+
+
+def _follow(people: NDArray[np.float32], before: NDArray[np.float32] | None) -> int:
+    """Which of (P, 25, 3) to go on with: the nearest to (25, 3), else the one whose box is largest."""
+    seen = people[..., 2] > 0
+    if before is not None:
+        both = seen & (before[:, 2] > 0)
+        apart = np.linalg.norm(people[..., :2] - before[:, :2], axis=-1)
+        mean = np.where(both, apart, 0).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
+        mean[both.sum(axis=1) < 3] = np.inf
+        if np.isfinite(mean).any():
+            return int(np.argmin(mean))
+    high = np.where(seen[..., None], people[..., :2], -np.inf).max(axis=1)
+    low = np.where(seen[..., None], people[..., :2], np.inf).min(axis=1)
+    area = np.where(seen.any(axis=1), np.prod(np.maximum(high - low, 0), axis=-1), -1)
+    return int(np.argmax(area))
+
+
+def _real(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    """The array as float64; an error that names it where it is not of numbers."""
+    if array.dtype.kind not in "fiu":
+        raise InputError(path, f"{name} holds {array.dtype}, numbers were expected", _REMEDY)
+    return array.astype(np.float64)
+
+
+def _check_times(path: Path, times_s: NDArray[np.float64]) -> None:
+    if not np.isfinite(times_s).all():
+        raise InputError(path, "times_s holds NaN or infinite values", "give every frame its time in seconds")
+    if (np.diff(times_s) <= 0).any():
+        where = int(np.argmax(np.diff(times_s) <= 0)) + 1
+        raise InputError(
+            path, f"times_s does not increase at frame {where}", "sort the frames and drop repeated ones"
+        )
+
+
+def _shot(path: Path, shot: NDArray[Any] | None, frames: int) -> NDArray[np.int32]:
+    if shot is None:
+        return np.zeros(frames, np.int32)
+    if shot.shape != (frames,) or shot.dtype.kind not in "iub":
+        raise InputError(path, f"shot must be {frames} whole numbers, got {shot.dtype} {shot.shape}", _REMEDY)
+    return shot.astype(np.int32)
+
+
+def _size(path: Path, size: NDArray[Any] | None, xy: NDArray[np.float64]) -> tuple[int, int]:
+    """Picture size from the file, else the smallest picture that holds the joints."""
+    if size is not None:
+        if size.shape != (2,) or size.dtype.kind not in "iuf" or not (np.nan_to_num(size) > 0).all():
+            raise InputError(path, f"size must be width and height, got {size!r}", _REMEDY)
+        return int(size[0]), int(size[1])
+    seen = xy[np.isfinite(xy).all(axis=-1)]
+    if not len(seen):
+        return 1, 1
+    width, height = np.maximum(np.ceil(seen.max(axis=0)) + 1, 1)
+    return int(width), int(height)

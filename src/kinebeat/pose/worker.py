@@ -1,0 +1,172 @@
+"""The process that runs MediaPipe: one process keeps one core busy.
+
+`python -c "...; main()"` is started by `kinebeat.pose.mediapipe_pose`, which shares one block of memory with it. A
+line of JSON on standard input names a slot of that block, in which the pictures of a chunk lie; the answers are
+written into the same slot and a line goes back. At the end of its input the process ends, so none outlives its
+parent.
+
+Each chunk is treated as if MediaPipe had seen nothing before it: its result depends on its pictures alone.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+LANDMARKS = 33
+# Side of the small luma picture in which shot cuts are looked for, and of its two chroma pictures.
+THUMB_SIDE, THUMB_CHROMA_SIDE = 24, 8
+THUMB_BYTES = THUMB_SIDE**2 + 2 * THUMB_CHROMA_SIDE**2
+# Mean change of the small luma picture (of 255) from which MediaPipe's tracking starts afresh. Starting afresh costs
+# one frame's time and nothing else, so this is low.
+_FRESH_START_CHANGE = 25.0
+# Standard deviation of the small luma picture under which nothing can be seen: black, a fade, a covered lens.
+_UNIFORM_SD = 2.0
+
+
+@dataclass(frozen=True)
+class SlotShape:
+    """What lies in one slot of the shared block.
+
+    Attributes:
+        frames: how many pictures fit.
+        width: of the stored picture, even.
+        height: of the stored picture, even.
+        turns: quarter turns counter-clockwise that make it upright.
+    """
+
+    frames: int
+    width: int
+    height: int
+    turns: int
+
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of one yuv420p picture."""
+        return self.width * self.height * 3 // 2
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one slot, rounded up to whole pages."""
+        bytes_per_frame = self.picture_bytes + 4 * LANDMARKS * 3 + THUMB_BYTES
+        return -(-self.frames * bytes_per_frame // mmap.PAGESIZE) * mmap.PAGESIZE
+
+    def views(self, block: mmap.mmap, slot: int) -> SlotViews:
+        """Arrays onto one slot of the block."""
+        at = slot * self.slot_bytes
+        poses = np.frombuffer(block, np.float32, self.frames * LANDMARKS * 3, at)
+        at += poses.nbytes
+        pictures = np.frombuffer(block, np.uint8, self.frames * self.picture_bytes, at)
+        at += pictures.nbytes
+        thumbs = np.frombuffer(block, np.uint8, self.frames * THUMB_BYTES, at)
+        return SlotViews(
+            poses.reshape(self.frames, LANDMARKS, 3),
+            pictures.reshape(self.frames, self.height * 3 // 2, self.width),
+            thumbs.reshape(self.frames, THUMB_BYTES),
+        )
+
+
+@dataclass(frozen=True)
+class SlotViews:
+    """One slot.
+
+    Attributes:
+        poses: (N, 33, 3) float32, x and y as shares of the upright picture's width and height, visibility; NaN
+            where nobody was found.
+        pictures: (N, height * 3 / 2, width) uint8, yuv420p as stored.
+        thumbs: (N, THUMB_BYTES) uint8, the small luma picture and the two small chroma pictures.
+    """
+
+    poses: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+    thumbs: NDArray[np.uint8]
+
+
+def main() -> None:
+    """Answer chunks until the input ends. Arguments: file descriptor, slots and the `SlotShape` as JSON."""
+    order = json.loads(sys.argv[1])
+    # The libraries below write to both standard streams, past Python: keep a private way back to the parent.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    shape = SlotShape(**order["shape"])
+    block = mmap.mmap(order["fd"], order["slots"] * shape.slot_bytes)
+    slots = [shape.views(block, slot) for slot in range(order["slots"])]
+    try:
+        find = _finder(shape)
+        for line in sys.stdin:
+            job = json.loads(line)
+            find(slots[job["slot"]], job["frames"])
+            answers.write(json.dumps({"slot": job["slot"]}) + "\n")
+    except Exception as error:  # whatever it is, the parent must hear of it
+        answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
+
+
+def _finder(shape: SlotShape) -> Callable[[SlotViews, int], None]:
+    """Load MediaPipe and return the function that fills in one slot's answers."""
+    # MediaPipe imports these for drawing and recording, which nobody does here; they are half its start-up time.
+    for name in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    import cv2
+    from mediapipe.python.solutions.pose import Pose
+
+    cv2.setNumThreads(1)
+    # MediaPipe's own smoothing of landmarks is causal, so it lags: ours comes later and does not.
+    pose = Pose(model_complexity=1, smooth_landmarks=False)
+    upright = (shape.width, shape.height) if shape.turns % 2 else (shape.height, shape.width)
+    blank = np.zeros((*upright, 3), np.uint8)
+    tracking = False
+
+    def find(slot: SlotViews, frames: int) -> None:
+        nonlocal tracking
+        fresh = True
+        before: NDArray[np.float32] | None = None
+        for i in range(frames):
+            stored = slot.pictures[i]
+            slot.thumbs[i] = _thumb(cv2, stored, shape)
+            luma = slot.thumbs[i, : THUMB_SIDE**2].astype(np.float32)
+            if before is not None and np.abs(luma - before).mean() > _FRESH_START_CHANGE:
+                fresh = True
+            before = luma
+            slot.poses[i] = np.nan
+            if luma.std() < _UNIFORM_SD:
+                fresh = True
+                continue
+            if fresh and tracking:
+                # A picture with nobody in it makes MediaPipe forget whom it followed. Measured to give the same
+                # numbers, bit for bit, as a new graph, in a tenth of the time.
+                pose.process(blank)
+            fresh = False
+            rgb = cv2.cvtColor(stored, cv2.COLOR_YUV2RGB_I420)
+            if shape.turns:
+                rgb = np.ascontiguousarray(np.rot90(rgb, shape.turns))
+            found = pose.process(rgb).pose_landmarks
+            tracking = found is not None
+            if tracking:
+                slot.poses[i] = [(p.x, p.y, p.visibility) for p in found.landmark]
+
+    return find
+
+
+def _thumb(cv2: Any, stored: NDArray[np.uint8], shape: SlotShape) -> NDArray[np.uint8]:
+    """Small luma and chroma pictures of a yuv420p picture, one after the other."""
+    height, width = shape.height, shape.width
+    chroma = stored[height:].reshape(-1)[: width * height // 2].reshape(2, height // 2, width // 2)
+    luma = cv2.resize(stored[:height], (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    small = [
+        cv2.resize(c, (THUMB_CHROMA_SIDE, THUMB_CHROMA_SIDE), interpolation=cv2.INTER_AREA) for c in chroma
+    ]
+    return np.concatenate([luma.ravel(), *(c.ravel() for c in small)])
