@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinebeat import skeleton
-from kinebeat.errors import InputError, OptionError, OutputError
+from kinebeat.errors import InputError, OptionError
+from kinebeat.files import atomic_output
 from kinebeat.pose.clean import clean
 from kinebeat.pose.track import PoseTrack
 
@@ -95,34 +94,18 @@ def save_pose(track: PoseTrack, path: str | Path) -> None:
         path: where to; an older file is replaced.
 
     Raises:
-        OutputError: the folder is missing or may not be written to.
+        OutputError: the folder is missing or cannot be written, or the disk is full.
     """
-    path = Path(path)
-    handle = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                xy=track.xy,
-                score=track.score,
-                times_s=track.times_s,
-                layout=np.array(track.layout),
-                shot=track.shot,
-                size=np.array(track.size),
-            )
-        # mkstemp makes it private; a result is as readable as other new files
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except OSError as error:
-        raise OutputError(
-            path, f"cannot be written ({error.strerror})", "choose a folder that exists and may be written to"
-        ) from error
-    finally:
-        if handle is not None:
-            Path(name).unlink(missing_ok=True)
+    with atomic_output(path) as part, part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            xy=track.xy,
+            score=track.score,
+            times_s=track.times_s,
+            layout=np.array(track.layout),
+            shot=track.shot,
+            size=np.array(track.size),
+        )
 
 
 def read_openpose(folder: str | Path, *, fps: float = 30.0) -> PoseTrack:
