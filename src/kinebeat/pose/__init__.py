@@ -42,11 +42,15 @@ def read_pose(
         return read_openpose(source, fps=fps)
     if source.suffix.lower() == ".npz":
         return load_pose(source)
+    from kinebeat.pose.cadence import even_times, repeated_frames
     from kinebeat.pose.clean import clean
     from kinebeat.pose.mediapipe_pose import find_landmarks
 
     raw = find_landmarks(source, workers=workers, progress=progress)
-    return clean(raw.xy, raw.visibility, raw.times_s, "blazepose33", raw.size, raw.cuts)
+    repeated = repeated_frames(raw.change)
+    times_s = even_times(raw.times_s, repeated, raw.change)
+    new = ~repeated
+    return clean(raw.xy[new], raw.visibility[new], times_s, "blazepose33", raw.size, raw.cuts[new])
 
 
 def load_pose(path: str | Path) -> PoseTrack:

@@ -55,6 +55,7 @@ class RawPose:
         visibility: (T, 33) float32; 0 where nobody was found.
         times_s: (T,) float64.
         cuts: (T,) bool, whether a new shot begins at this frame.
+        change: (T,) float64, how much the picture differs from the one before, of 255.
         size: width and height of the full upright picture.
     """
 
@@ -62,6 +63,7 @@ class RawPose:
     visibility: NDArray[np.float32]
     times_s: NDArray[np.float64]
     cuts: NDArray[np.bool_]
+    change: NDArray[np.float64]
     size: tuple[int, int]
 
 
@@ -149,6 +151,7 @@ def find_landmarks(
         visibility=visibility,
         times_s=np.array(times_s),
         cuts=joined.changes.cuts(),
+        change=joined.changes.steps(),
         size=(info.width, info.height),
     )
 

@@ -51,6 +51,10 @@ class Changes:
         self.three_steps.append(_change(seen, 3)[first:])
         self._last = seen[-3:]
 
+    def steps(self) -> NDArray[np.float64]:
+        """(T,) change of each frame from the one before, of 255."""
+        return np.concatenate([np.zeros(0), *self.step])
+
     def cuts(self) -> NDArray[np.bool_]:
         """(T,) whether a new shot begins at a frame."""
         if not self.step:
