@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 LEVEL_WINDOW_S = 6.0
 LEVEL_PERCENTILE = 90.0
-LEVEL_FLOOR = 0.12
+LEVEL_FLOOR = 0.60
 """Deceleration (body heights per second squared) below which a clip counts as standing still: the detector's jitter
 on an idle person stays under a third of it."""
-LANDING_LAG_S = 0.020
+LANDING_LAG_S = 0.025
 """From the peak of the braking to the rest that the eye takes for the landing. Speed is lowest 70 ms after the peak
 on ordinary video (less after a sharp stop); a sound is looked for between the two."""
 CLOSEST_S = 0.11

@@ -28,8 +28,10 @@ PAPER_FPS = 15.0
 PAPER_BINS = 12
 LONGEST_STEP_S = 0.3
 """Two sightings of a joint further apart than this are not joined into one movement."""
+FASTEST = 12.0
+"""Body heights per second. A joint that is faster, twice as fast as a sprinter's foot, was mistaken for another."""
 VELOCITY_SIGMA_S = 0.030
-OFFSETS_SIGMA_S = 0.025
+OFFSETS_SIGMA_S = 0.020
 PAN_SIGMA_S = 0.8
 """Common motion of the whole body slower than this is a walk or a camera pan, not a gesture."""
 
@@ -54,10 +56,11 @@ class Motion:
 
     Attributes:
         times_s: (T,) float64, `MOTION_FPS` apart, over the whole clip.
-        directogram: (T, bins) float32, speed by direction, body heights per second.
-        acceleration: (T,) float32, kinematic offsets as RhythmicNet has them, body heights per second squared.
-        deceleration: (T,) float32, kinematic offsets as InteractiveBeat 3.1.1 has them, body heights per second
-            squared; it peaks where limbs stop.
+        directogram: (T, bins) float32, speed by direction, body heights per second (RhythmicNet eq. 1).
+        acceleration: (T,) float32, kinematic offsets with the sign RhythmicNet gives them: how hard the joints speed
+            up, mean over joints, body heights per second squared.
+        deceleration: (T,) float32, kinematic offsets with the sign of InteractiveBeat 3.1.1: how hard the joints
+            brake, the same unit; it peaks where limbs stop.
         speed: (T,) float32, mean speed of the joints, body heights per second.
         present: (T,) bool, whether the person is seen.
     """
@@ -94,105 +97,137 @@ def body_height_px(pose: PoseTrack) -> NDArray[np.float64]:
 def compute_motion(pose: PoseTrack, duration_s: float, bins: int = PAPER_BINS) -> Motion:
     """Directogram, kinematic offsets and speed of a person through a clip.
 
+    The papers difference the directogram. Its bins have hard edges, so a limb that bends its way at a steady speed
+    "stops" in one bin at each edge: a pendulum gets a second false beat in the middle of its swing. Here each joint's
+    own speed is differenced instead; `paper_kinematic_offsets` is the papers' way.
+
     Args:
         pose: keypoints; `shot` and NaN say where no motion may be computed.
         duration_s: length of the clip; the result covers it whole.
         bins: directions of the directogram.
     """
     times_s = np.arange(max(1, int(np.ceil(duration_s * MOTION_FPS)))) / MOTION_FPS
-    xy, present = _resample(pose, times_s)
-    velocity = _velocity(xy)
+    velocity, present = _velocity(pose, times_s)
     joints = max(1.0, float(np.median(np.isfinite(velocity[present, :, 0]).sum(1)))) if present.any() else 1.0
-    directogram = np.zeros((len(times_s), bins))
-    change = np.zeros((len(times_s), bins))
-    # One joint at a time, which keeps long clips small, and summed after the difference: a joint that leaves the
-    # picture must not look as if it had stopped.
+    directogram = np.zeros((len(times_s), bins), np.float32)
+    speed, acceleration, deceleration = (np.zeros(len(times_s)) for _ in range(3))
+    # One joint at a time, which keeps long clips small, and differenced where the joint is seen: a joint that leaves
+    # the picture must not look as if it had stopped.
     for joint in range(velocity.shape[1]):
-        by_direction = _directions(velocity[:, joint], bins)
-        directogram += np.nan_to_num(by_direction) / joints
-        if len(times_s) > 1:
-            change += np.nan_to_num(np.gradient(by_direction, 1 / MOTION_FPS, axis=0)) / joints
-    smooth = _gaussian(change, OFFSETS_SIGMA_S * MOTION_FPS)
+        add_directions(directogram, velocity[:, joint] / joints)
+        own = np.linalg.norm(velocity[:, joint].astype(np.float64), axis=1) / joints
+        speed += np.nan_to_num(own)
+        if len(own) > 1:
+            change = _gaussian(np.nan_to_num(np.gradient(own, 1 / MOTION_FPS)), OFFSETS_SIGMA_S * MOTION_FPS)
+            acceleration += np.maximum(change, 0)
+            deceleration += np.maximum(-change, 0)
     return Motion(
         times_s=times_s,
-        directogram=directogram.astype(np.float32),
-        acceleration=np.maximum(smooth, 0).mean(1).astype(np.float32),
-        deceleration=np.maximum(-smooth, 0).mean(1).astype(np.float32),
-        speed=(np.nan_to_num(np.linalg.norm(velocity, axis=2)).sum(1) / joints).astype(np.float32),
+        directogram=directogram,
+        acceleration=acceleration.astype(np.float32),
+        deceleration=deceleration.astype(np.float32),
+        speed=speed.astype(np.float32),
         present=present,
     )
 
 
-def paper_kinematic_offsets(pose: PoseTrack, duration_s: float) -> NDArray[np.float64]:
-    """RhythmicNet's kinematic offsets at 15 fps, (T,): plain frame differences, 12 bins, nothing smoothed.
+def add_directions(directogram: NDArray[np.float32], velocity: NDArray[np.float32]) -> None:
+    """Add one joint to a directogram, RhythmicNet eq. 1: D(t, theta) = sum_j |F_t(j)| 1_theta(angle of F_t(j)).
 
-    Source: RhythmicNet section 3, Style Extraction, eq. 1 and implementation details.
+    The indicator is 1 where |theta - phi| <= 2 pi / bins, so a direction counts in each bin whose centre is that near.
+
+    Args:
+        directogram: (T, bins), added to in place; bin k is centred on 2 pi k / bins.
+        velocity: (T, 2), NaN where the joint is not seen.
+    """
+    bins = directogram.shape[1]
+    speed = np.nan_to_num(np.linalg.norm(velocity, axis=1))
+    angle = np.nan_to_num(np.arctan2(velocity[:, 1], velocity[:, 0]))
+    for k in range(bins):
+        away = np.abs((angle - 2 * np.pi * k / bins + np.pi) % (2 * np.pi) - np.pi)
+        # The allowance keeps float rounding from deciding about a direction that lies exactly on an edge.
+        directogram[:, k] += speed * (away <= 2 * np.pi / bins + 1e-6)
+
+
+def paper_kinematic_offsets(pose: PoseTrack, duration_s: float, *, braking: bool = False) -> NDArray[np.float64]:
+    """Kinematic offsets as the papers have them, (T,), at 15 fps: plain frame differences, 12 bins, nothing smoothed.
+
+    Mean over the bins of the positive part of the directogram's first difference (RhythmicNet section 3, Style
+    Extraction, and implementation details) or of its negative part (InteractiveBeat 3.1.1).
+
+    Args:
+        pose: keypoints.
+        duration_s: length of the clip.
+        braking: InteractiveBeat's sign instead of RhythmicNet's.
     """
     times_s = np.arange(max(2, int(np.ceil(duration_s * PAPER_FPS)))) / PAPER_FPS
-    xy, _ = _resample(pose, times_s)
-    step = np.diff(xy, axis=0, prepend=xy[:1])
-    directogram = np.zeros((len(times_s), PAPER_BINS))
-    for joint in range(xy.shape[1]):
-        directogram += np.nan_to_num(_directions(step[:, joint], PAPER_BINS))
-    return np.asarray(np.maximum(np.diff(directogram, axis=0, prepend=directogram[:1]), 0).mean(1))
+    height = _filled_height_px(pose)
+    directogram = np.zeros((len(times_s), PAPER_BINS), np.float32)
+    for joint in range(pose.xy.shape[1]):
+        step = np.full((len(times_s), 2), np.nan, np.float32)
+        for part, xy, height_px in _resampled(pose, joint, times_s, height):
+            step[part][1:] = np.diff(xy, axis=0) / height_px[1:, None]
+        add_directions(directogram, step)
+    change = np.diff(directogram.astype(np.float64), axis=0, prepend=directogram[:1])
+    return np.asarray(np.maximum(-change if braking else change, 0).mean(1))
 
 
-def _directions(velocity: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    """Speed of one joint, (T, 2), spread over directions, (T, bins): RhythmicNet eq. 1 before its sum over joints.
-
-    As the equation has it, a direction counts in every bin whose centre is within 2 pi / bins of it.
-    """
-    speed = np.linalg.norm(velocity, axis=1)
-    angle = np.arctan2(velocity[..., 1], velocity[..., 0])
-    centres = 2 * np.pi * np.arange(bins) / bins
-    away = np.abs(np.angle(np.exp(1j * (angle[..., None] - centres))))
-    return np.asarray(speed[..., None] * (away <= 2 * np.pi / bins))
-
-
-def _resample(pose: PoseTrack, times_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Joints in body heights on other times, (T, J, 2), and whether the person is seen, (T,)."""
+def _resampled(
+    pose: PoseTrack, joint: int, times_s: NDArray[np.float64], height_px: NDArray[np.float64]
+) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
+    """Each stretch over which a joint is followed: its place on other times, its pixels and the body height there."""
     from scipy.interpolate import PchipInterpolator
 
-    out = np.full((len(times_s), pose.xy.shape[1], 2), np.nan)
-    height = body_height_px(pose)
-    for first, last in _runs(pose.shot, pose.times_s):
-        if not np.isfinite(height[first:last]).any():
-            continue
-        scale = np.nanmedian(height[first:last]) if last - first < 3 else _filled(height[first:last])
-        xy = pose.xy[first:last] / np.reshape(scale, (-1, 1, 1))
-        for joint in range(xy.shape[1]):
-            seen = np.flatnonzero(np.isfinite(xy[:, joint, 0]))
-            for part in np.split(seen, np.flatnonzero(np.diff(pose.times_s[first + seen]) > LONGEST_STEP_S) + 1):
-                if len(part) < 3:
-                    continue
-                t = pose.times_s[first + part]
-                inside = slice(np.searchsorted(times_s, t[0]), np.searchsorted(times_s, t[-1], side="right"))
-                out[inside, joint] = PchipInterpolator(t, xy[part, joint])(times_s[inside])
-    return out, np.isfinite(out[..., 0]).sum(1) >= 3
+    xy = pose.xy[:, joint].astype(np.float64)
+    seen = np.flatnonzero(np.isfinite(xy[:, 0]) & np.isfinite(height_px))
+    gap_s = np.diff(pose.times_s[seen])
+    leap = np.linalg.norm(np.diff(xy[seen], axis=0), axis=1) > FASTEST * height_px[seen[1:]] * gap_s
+    breaks = (gap_s > LONGEST_STEP_S) | (np.diff(pose.shot[seen]) != 0) | leap
+    for part in np.split(seen, np.flatnonzero(breaks) + 1):
+        if len(part) >= 3:
+            t = pose.times_s[part]
+            first, last = (int(i) for i in np.searchsorted(times_s, [t[0], np.nextafter(t[-1], np.inf)]))
+            at = times_s[first:last]
+            yield slice(first, last), PchipInterpolator(t, xy[part])(at), np.interp(at, t, height_px[part])
 
 
-def _velocity(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smoothed velocity without the slow motion of the whole body, (T, J, 2) per second; NaN where unknown."""
-    velocity = np.full_like(xy, np.nan)
-    for joint in range(xy.shape[1]):
-        for part in _finite_runs(xy[:, joint, 0]):
-            if part.stop - part.start >= 4:
-                raw = np.gradient(xy[part, joint], 1 / MOTION_FPS, axis=0)
+def _velocity(pose: PoseTrack, times_s: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Smoothed velocity without the slow motion of the whole body, and whether the person is seen.
+
+    Returns:
+        (T, J, 2) body heights per second, NaN where unknown; (T,) bool.
+    """
+    velocity = np.full((len(times_s), pose.xy.shape[1], 2), np.nan, np.float32)
+    joints_seen = np.zeros(len(times_s), int)
+    height = _filled_height_px(pose)
+    for joint in range(pose.xy.shape[1]):
+        for part, xy, height_px in _resampled(pose, joint, times_s, height):
+            joints_seen[part] += 1
+            if len(xy) >= 4:
+                # Pixels are differenced before they are divided: a change of the height must not move anybody.
+                raw = np.gradient(xy, 1 / MOTION_FPS, axis=0) / height_px[:, None]
                 velocity[part, joint] = _gaussian(raw, VELOCITY_SIGMA_S * MOTION_FPS)
-    seen = np.isfinite(velocity[..., 0])
-    common = np.zeros((len(xy), 2))
-    some = seen.any(1)
-    if some.any():
-        common[some] = np.nanmedian(velocity[some], axis=1)
-    for part in _finite_runs(np.where(some, 0.0, np.nan)):
-        velocity[part] -= _gaussian(common[part], PAN_SIGMA_S * MOTION_FPS)[:, None]
-    return velocity
+    some = np.isfinite(velocity[..., 0]).any(1)
+    common = np.full((len(times_s), 2), np.nan)
+    common[some] = np.nanmedian(velocity[some], axis=1)
+    for part in _finite_runs(common[:, 0]):
+        velocity[part] -= _gaussian(common[part], PAN_SIGMA_S * MOTION_FPS)[:, None].astype(np.float32)
+    return velocity, joints_seen >= 3
 
 
 def _gaussian(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     from scipy.ndimage import gaussian_filter1d
 
-    return np.asarray(gaussian_filter1d(x, sigma, axis=0, mode="nearest"))
+    return np.asarray(gaussian_filter1d(x, sigma, axis=0, mode="mirror"))
+
+
+def _filled_height_px(pose: PoseTrack) -> NDArray[np.float64]:
+    """Height of the person in pixels, (T,), guessed where too little is seen from the rest of the shot."""
+    height = body_height_px(pose)
+    for first, last in _runs(pose.shot, pose.times_s):
+        if np.isfinite(height[first:last]).any():
+            height[first:last] = _filled(height[first:last])
+    return height
 
 
 def _runs(shot: NDArray[np.int32], times_s: NDArray[np.float64]) -> Iterator[tuple[int, int]]:

@@ -65,19 +65,19 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
     beat[::STEPS_PER_BEAT] = 1.0
     accent = np.zeros(grid.steps, np.float32)
     offset = np.zeros(grid.steps, np.float32)
-    exact = grid.step(accents.times_s)
-    nearest = np.floor(exact + 0.5).astype(np.int64)
-    for i in np.argsort(accents.strength, kind="stable"):
-        step = int(nearest[i])
-        if 0 <= step < grid.steps:
-            length_s = float(np.diff(grid.time_s([step, step + 1]))[0])
-            away = exact[i] - step
-            pulled = np.sign(away) * max(0.0, abs(away) - LANDING_TOLERANCE_S / length_s)
-            accent[step] = accents.strength[i]
-            offset[step] = min(pulled, np.nextafter(np.float32(0.5), np.float32(0.0)))
-    at = np.clip(np.round(grid.time_s(np.arange(grid.steps)) * MOTION_FPS).astype(int), 0, len(motion.times_s) - 1)
-    within = grid.time_s(np.arange(grid.steps))
-    in_clip = (within > motion.times_s[0] - 0.1) & (within < motion.times_s[-1] + 0.1)
+    # Weak ones first: of two on one step the later written stays.
+    order = np.argsort(accents.strength, kind="stable")
+    exact = grid.step(accents.times_s[order])
+    step = np.floor(exact + 0.5).astype(np.int64)
+    away = exact - step
+    free = LANDING_TOLERANCE_S / (grid.time_s(step + 1) - grid.time_s(step))
+    pulled = np.sign(away) * np.maximum(0.0, np.abs(away) - free)
+    on_grid = (step >= 0) & (step < grid.steps)
+    accent[step[on_grid]] = accents.strength[order][on_grid]
+    offset[step[on_grid]] = np.minimum(pulled[on_grid], np.nextafter(np.float32(0.5), np.float32(0.0)))
+    time_s = grid.time_s(np.arange(grid.steps))
+    at = np.clip(np.round(time_s * MOTION_FPS).astype(int), 0, len(motion.times_s) - 1)
+    in_clip = (time_s > motion.times_s[0] - 0.1) & (time_s < motion.times_s[-1] + 0.1)
     present = _widened(motion.present)[at] & in_clip
     return Rhythm(grid, beat, accent, offset, np.where(present, energy(motion)[at], 0.0).astype(np.float32), present)
 

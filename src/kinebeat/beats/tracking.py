@@ -25,6 +25,7 @@ CLEAR_BEAT = 0.35
 """Confidence from which the movement's own beat is followed."""
 BUMP_SIGMA_S = 0.030
 FALLBACK_BPM = 100.0
+_REACH = 3
 _FIT_SIGMA_S = 0.030
 _FIT_RANGE_BPM = (80.0, 150.0)
 
@@ -60,7 +61,7 @@ def track_beats(
         fitted = fit_tempo(accents)
         return _cover(_constant_beats(accents, duration_s, fitted), accents, duration_s, confidence, "accents")
     states = beat_states(MOTION_FPS, tempo / (1 + DRIFT), tempo * (1 + DRIFT))
-    beats_s = _smooth(decode_beats(activation, states) / MOTION_FPS)
+    beats_s = _smooth(decode_beats(activation, states), activation)
     if len(beats_s) < 2:
         beats_s = _constant_beats(accents, duration_s, tempo)
     return _cover(beats_s, accents, duration_s, confidence, "movement")
@@ -151,16 +152,25 @@ def _constant_beats(accents: Accents, duration_s: float, tempo_bpm: float) -> ND
     return np.arange(phase, max(duration_s, 2 * period) + 2 * period, period)
 
 
-def _smooth(beats_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Beats freed of frame rounding: a straight line through each beat and its four neighbours on either side."""
-    if len(beats_s) < 3:
-        return beats_s
-    numbers = np.arange(len(beats_s))
-    out = np.empty(len(beats_s))
-    for i in numbers:
-        near = slice(max(0, i - 4), i + 5)
-        _slope, level = np.polyfit(numbers[near] - i, beats_s[near], 1)
-        out[i] = level
+def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats in seconds, freed of frame rounding and of the decoder's early bias.
+
+    Each decoded beat moves to the centre of the activation around it, then onto a straight line through itself and
+    its four neighbours on either side, each as heavy as its activation.
+    """
+    near = np.arange(-_REACH, _REACH + 1)
+    centre = frames.astype(np.float64)
+    weight = np.ones(len(frames))
+    for _ in range(2):
+        at = np.clip(np.round(centre).astype(int)[:, None] + near, 0, len(activation) - 1)
+        weight = activation[at].sum(1) + 1e-6
+        centre = np.where(weight > 0.05, (activation[at] * at).sum(1) / weight, centre)
+    numbers = np.arange(len(centre))
+    out = centre / MOTION_FPS
+    if len(centre) >= 3:
+        for i in numbers:
+            part = slice(max(0, i - 4), i + 5)
+            out[i] = np.polyfit(numbers[part] - i, centre[part], 1, w=np.sqrt(weight[part]))[1] / MOTION_FPS
     return out
 
 
@@ -174,7 +184,7 @@ def _cover(
     beats_s = np.concatenate([beats_s[0] - head * np.arange(before, 0, -1), beats_s])
     downbeat = 0
     if len(accents.times_s):
-        number = np.abs(accents.times_s[:, None] - beats_s[None, :]).argmin(1)
+        number = np.round(np.interp(accents.times_s, beats_s, np.arange(len(beats_s)))).astype(int)
         near = np.exp(-0.5 * ((accents.times_s - beats_s[number]) / 0.05) ** 2)
         downbeat = int(np.bincount(number % BEATS_PER_BAR, accents.strength * near, BEATS_PER_BAR).argmax())
     if beats_s[downbeat] > 0:
