@@ -1,3 +1,63 @@
-"""Kinebeat hears the rhythm in human movement."""
+"""Kinebeat hears the rhythm in human movement.
+
+`soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
+noun that led to it. Importing the package is quick and silent; what is heavy is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kinebeat.accents import Accents
+    from kinebeat.beats.grid import BeatGrid
+    from kinebeat.drums.track import DrumTrack
+    from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
+    from kinebeat.motion import Motion
+    from kinebeat.pose.track import PoseTrack
+    from kinebeat.rhythm import Rhythm
+    from kinebeat.score import Score
+    from kinebeat.pipeline import Soundtrack, soundtrack
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Accents": "kinebeat.accents",
+    "BeatGrid": "kinebeat.beats.grid",
+    "DrumTrack": "kinebeat.drums.track",
+    "InputError": "kinebeat.errors",
+    "KinebeatError": "kinebeat.errors",
+    "Motion": "kinebeat.motion",
+    "OptionError": "kinebeat.errors",
+    "OutputError": "kinebeat.errors",
+    "PoseTrack": "kinebeat.pose.track",
+    "Rhythm": "kinebeat.rhythm",
+    "Score": "kinebeat.score",
+    "Soundtrack": "kinebeat.pipeline",
+    "soundtrack": "kinebeat.pipeline",
+}
+
+__all__ = [
+    "Accents",
+    "BeatGrid",
+    "DrumTrack",
+    "InputError",
+    "KinebeatError",
+    "Motion",
+    "OptionError",
+    "OutputError",
+    "PoseTrack",
+    "Rhythm",
+    "Score",
+    "Soundtrack",
+    "soundtrack",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

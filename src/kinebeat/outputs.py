@@ -1,0 +1,150 @@
+"""Writes what was asked for of a soundtrack: video, MIDI, WAV, plot, report; all of it, or nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kinebeat.errors import OptionError
+from kinebeat.files import TEMPORARY_PREFIX, atomic_outputs, check_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kinebeat.audio import Mix, Original
+    from kinebeat.pipeline import Clock, Soundtrack
+
+PLOT_POINTS = 4000
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where each kind of result goes; None is not wanted."""
+
+    video: Path | None = None
+    midi: Path | None = None
+    wav: Path | None = None
+    plot: Path | None = None
+    report: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """All files that are wanted."""
+        return [path for path in (getattr(self, f.name) for f in fields(self)) if path is not None]
+
+    def numbered(self, number: int) -> Outputs:
+        """The same files with a number before the suffix: a.mp4 -> a.2.mp4."""
+        named = {
+            f.name: None if (path := getattr(self, f.name)) is None else path.with_suffix(f".{number}{path.suffix}")
+            for f in fields(self)
+        }
+        return Outputs(**named)
+
+
+def default_outputs(source: Path, chosen: Outputs) -> Outputs:
+    """What is written where no output video is named: CLIP.soundtrack.mp4, or a WAV if there is no picture."""
+    from kinebeat.pipeline import is_keypoints
+
+    if not is_keypoints(source):
+        return Outputs(source.with_suffix(".soundtrack.mp4"), chosen.midi, chosen.wav, chosen.plot, chosen.report)
+    if chosen.paths():
+        return chosen
+    return Outputs(wav=source.with_name(f"{source.stem}.soundtrack.wav"))
+
+
+def check_outputs(outputs: Outputs, inputs: Iterable[Path]) -> None:
+    """See before the work is done whether its results can be written.
+
+    Raises:
+        OutputError: a file cannot be written, or is one of the inputs.
+        OptionError: two outputs are the same file.
+    """
+    paths = outputs.paths()
+    for path in paths:
+        check_output(path, inputs)
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise OptionError("two outputs have the same name; give each its own")
+
+
+def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: bool, clock: Clock) -> tuple[str, ...]:
+    """Write the files that are named; they appear together, or not at all.
+
+    Args:
+        made: the soundtrack.
+        outputs: where each kind of result goes.
+        original: what becomes of the clip's own sound.
+        overlay: draw skeleton and hits on the picture.
+        clock: times the stages.
+
+    Returns:
+        Warnings, one line each.
+
+    Raises:
+        OutputError: a file cannot be written.
+        OptionError: a video is wanted but the source is keypoints alone.
+    """
+    from kinebeat.audio import mix
+
+    if outputs.video is not None and made.video is None:
+        raise OptionError(f"{made.source} has no picture: a video cannot be written; name a --wav or --midi file")
+    check_outputs(outputs, [made.source])
+    wanted = outputs.paths()
+    with ExitStack() as stack:
+        temporary = dict(zip(wanted, stack.enter_context(atomic_outputs(wanted, [made.source])), strict=True))
+        sound: Mix | None = None
+        if outputs.video or outputs.wav or outputs.plot:
+            with clock.stage("sound"):
+                clip = made.source if made.video is not None and made.video.has_audio else None
+                sound = mix(made.score, soundfont=made.settings.soundfont, clip=clip, original=original)
+        warnings = list(sound.warnings) if sound is not None else []
+        with clock.stage("writing") as report:
+            if outputs.midi:
+                from kinebeat.score import save_midi
+
+                save_midi(made.score, temporary[outputs.midi])
+            if outputs.wav and sound:
+                from kinebeat.audio import write_wav
+
+                write_wav(sound.blocks(), temporary[outputs.wav])
+            if outputs.plot and sound:
+                _draw_plot(made, sound, temporary[outputs.plot])
+            if outputs.video and sound:
+                warnings += _write_video(made, sound, temporary[outputs.video], overlay, report)
+        if outputs.report:
+            from kinebeat.report import report as describe
+
+            content = describe(made) | {"warnings": [*made.warnings, *warnings], "peak_dbfs": None}
+            if sound is not None:
+                content["peak_dbfs"] = 20 * math.log10(max(sound.peak, 1e-6))
+            temporary[outputs.report].write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return tuple(warnings)
+
+
+def _write_video(
+    made: Soundtrack, sound: Mix, out: Path, overlay: bool, report: Callable[[float], None]
+) -> tuple[str, ...]:
+    """The picture with the new sound; with an overlay the picture is drawn and encoded first."""
+    from kinebeat.video_out import mux
+
+    def counted() -> Iterator[NDArray[np.float32]]:
+        done = 0
+        for block in sound.blocks():
+            yield block
+            done += len(block)
+            report(done / max(sound.frames, 1))
+
+    if not overlay:
+        return mux(made.source, counted(), out)
+    from kinebeat.overlay import draw_overlay
+
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=TEMPORARY_PREFIX) as folder:
+        drawn = Path(folder) / "drawn.mp4"
+        draw_overlay(made.source, made.pose, made.drums, drawn)
+        return mux(drawn, counted(), out)

@@ -1,0 +1,266 @@
+"""The offline pipeline: a video of someone moving goes in, a soundtrack on the movement comes out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
+from kinebeat.beats.tracking import CLEAR_BEAT, track_beats
+from kinebeat.errors import InputError, OptionError
+from kinebeat.motion import compute_motion
+from kinebeat.rhythm import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kinebeat.accents import Accents
+    from kinebeat.audio import Original
+    from kinebeat.beats.grid import BeatGrid
+    from kinebeat.drums.track import DrumTrack
+    from kinebeat.motion import Motion
+    from kinebeat.pose.track import PoseTrack
+    from kinebeat.rhythm import Rhythm
+    from kinebeat.score import Score
+    from kinebeat.video_in import VideoInfo
+
+    Progress = Callable[[str, float], None]
+
+SPARSEST, DENSEST = 0.1, 2.0
+SELDOM_SEEN = 0.5
+"""Share of frames with a person below which the user is told."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose about the music.
+
+    Attributes:
+        tempo_bpm: tempo of the grid; heard from the movement if None.
+        density: how busy the drums are, 1 is a drummer's.
+        kit: name of a drum kit, a key of `kinebeat.score.KITS`.
+        soundfont: path of an .sf2 file; one that is found if None.
+        seed: the one source of chance.
+    """
+
+    tempo_bpm: float | None = None
+    density: float = 1.0
+    kit: str = "standard"
+    soundfont: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Soundtrack:
+    """A finished soundtrack with everything that led to it.
+
+    Attributes:
+        source: the video or keypoint file.
+        video: what is known of the video; None if the source is keypoints alone.
+        duration_s: length of the clip.
+        pose: the person's joints.
+        motion: directogram, kinematic offsets, speed.
+        peaks: all kinematic peaks, against which alignment is scored.
+        accents: the moments that the drums must play.
+        rhythm: beats and accents on the grid (`rhythm.grid`).
+        drums: the performance.
+        score: the notes.
+        settings: what the user chose.
+        warnings: one line each, for the user.
+        seconds: time spent by stage.
+    """
+
+    source: Path
+    video: VideoInfo | None
+    duration_s: float
+    pose: PoseTrack
+    motion: Motion
+    peaks: Accents
+    accents: Accents
+    rhythm: Rhythm
+    drums: DrumTrack
+    score: Score
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> BeatGrid:
+        """The beats of the whole clip."""
+        return self.rhythm.grid
+
+    @property
+    def detected_share(self) -> float:
+        """Share of the frames in which a person was found."""
+        return float(np.isfinite(self.pose.xy[..., 0]).any(1).mean())
+
+    def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
+        """Other drums on the same movement."""
+        clock = Clock(progress, dict(self.seconds))
+        settings = replace(self.settings, seed=seed)
+        drums, score = _play(self.rhythm, self.duration_s, settings, clock)
+        return replace(self, drums=drums, score=score, settings=settings, seconds=clock.seconds)
+
+    def save(
+        self,
+        out: str | Path | None = None,
+        *,
+        midi: str | Path | None = None,
+        wav: str | Path | None = None,
+        plot: str | Path | None = None,
+        report: str | Path | None = None,
+        original: Original = "mute",
+        overlay: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        """Write the soundtrack; all named files appear, or none.
+
+        Args:
+            out: video with the picture of the source and the new sound (needs a video source).
+            midi: the notes.
+            wav: the sound, 48 kHz stereo.
+            plot: movement, beats, accents, drums and sound on one time axis, PNG.
+            report: times, alignment and settings, JSON.
+            original: the clip's own sound: "keep", "duck" or "mute".
+            overlay: draw skeleton and hits on the picture.
+            progress: called with the stage and the share of it that is done.
+
+        Returns:
+            Warnings, one line each.
+
+        Raises:
+            OutputError: a file cannot be written.
+            OptionError: an option is outside what it may be.
+        """
+        from kinebeat.outputs import Outputs, save
+
+        outputs = Outputs(*(None if p is None else Path(p) for p in (out, midi, wav, plot, report)))
+        return save(self, outputs, original=original, overlay=overlay, clock=Clock(progress, self.seconds))
+
+
+def soundtrack(
+    source: str | Path,
+    *,
+    pose: str | Path | None = None,
+    tempo_bpm: float | None = None,
+    density: float = 1.0,
+    kit: str = "standard",
+    soundfont: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Soundtrack:
+    """Hear the movement in a clip and make drums that land on it.
+
+    Args:
+        source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
+        pose: keypoints to use with a video instead of looking for them.
+        tempo_bpm: fixes the tempo.
+        density: how busy the drums are, 0.1 to 2; 1 is a drummer's.
+        kit: name of a drum kit.
+        soundfont: path of an .sf2 file.
+        seed: the one source of chance.
+        workers: processes that look for the person; all cores if None.
+        progress: called with the stage and the share of it that is done.
+
+    Raises:
+        InputError: the source cannot be used, or nobody is seen in it.
+        OptionError: an option is outside what it may be.
+    """
+    from kinebeat.pose import read_pose
+    from kinebeat.video_in import probe
+
+    source = Path(source)
+    settings = Settings(tempo_bpm, density, kit, None if soundfont is None else Path(soundfont), seed)
+    _check(settings)
+    clock = Clock(progress, {})
+    video = None if is_keypoints(source) else probe(source)
+    with clock.stage("pose") as report:
+        track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
+    if not np.isfinite(track.xy).any():
+        raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give --pose")
+    duration_s = _duration_s(track) if video is None else max(video.duration_s, float(track.times_s[-1]))
+    with clock.stage("movement"):
+        motion = compute_motion(track, duration_s)
+        peaks = movement_peaks(motion)
+        accents = find_accents(motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
+    with clock.stage("beats"):
+        grid = track_beats(peaks, duration_s, tempo_bpm)
+        rhythm = compose(grid, accents, motion)
+    drums, score = _play(rhythm, duration_s, settings, clock)
+    made = Soundtrack(
+        source, video, duration_s, track, motion, peaks, accents, rhythm, drums, score, settings, (), clock.seconds
+    )
+    return replace(made, warnings=_warnings(made))
+
+
+def is_keypoints(source: Path) -> bool:
+    """Whether a source is keypoints rather than a video."""
+    return source.is_dir() or source.suffix.lower() == ".npz"
+
+
+def _check(settings: Settings) -> None:
+    from kinebeat.score import KITS
+
+    if not SPARSEST <= settings.density <= DENSEST:
+        raise OptionError(f"density {settings.density:g}: expected {SPARSEST:g} to {DENSEST:g}")
+    if settings.kit not in KITS:
+        raise OptionError(f"kit {settings.kit!r}: expected one of {', '.join(KITS)}")
+
+
+def _play(rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock) -> tuple[DrumTrack, Score]:
+    from kinebeat.drums.drummer import Drummer
+    from kinebeat.score import score_from_drums
+
+    with clock.stage("drums") as report:
+        drums = Drummer().play(rhythm, seed=settings.seed, density=settings.density, progress=report)
+        return drums, score_from_drums(drums, duration_s, settings.kit)
+
+
+def _duration_s(track: PoseTrack) -> float:
+    """Length of a clip of which only the keypoints are known: to the end of its last frame."""
+    times_s = track.times_s
+    return float(times_s[-1] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
+
+
+def _warnings(made: Soundtrack) -> tuple[str, ...]:
+    said = []
+    if made.detected_share < SELDOM_SEEN:
+        said.append(f"a person is seen in only {made.detected_share:.0%} of the frames; the rest is silent")
+    if not len(made.accents.times_s):
+        said.append("hardly any movement was found; the drums only keep the beat, quietly")
+    elif made.grid.source == "accents":
+        said.append(
+            f"the movement has no clear beat of its own (confidence {made.grid.confidence:.2f} of {CLEAR_BEAT:.2f});"
+            " the accents lead, on the tempo that fits them best; --tempo fixes another"
+        )
+    return tuple(said)
+
+
+class Clock:
+    """Times the stages and passes their progress on."""
+
+    def __init__(self, progress: Progress | None, seconds: dict[str, float]) -> None:
+        self._progress = progress
+        self.seconds = seconds
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        """Run one stage; yields what reports the share of it that is done."""
+
+        def report(share: float) -> None:
+            if self._progress is not None:
+                self._progress(name, min(1.0, share))
+
+        report(0.0)
+        start = time.perf_counter()
+        try:
+            yield report
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        report(1.0)

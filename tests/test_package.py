@@ -1,0 +1,46 @@
+"""What the package promises as a whole: a quick, silent import, no torch, the public names."""
+
+import subprocess
+import sys
+
+import pytest
+
+import kinebeat
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", kinebeat.__all__)
+def test_public_names_are_there(name):
+    assert getattr(kinebeat, name).__name__ == name
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = kinebeat.nonsense
+
+
+def test_import_is_silent_and_loads_nothing_heavy():
+    heavy = "mediapipe", "torch", "matplotlib", "scipy", "av", "onnxruntime", "numpy", "symusic"
+    done = run(f"import sys, kinebeat; print([m for m in {heavy!r} if m in sys.modules])")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_soundtrack_stays_a_function_when_its_modules_are_loaded():
+    done = run("import kinebeat.pipeline, kinebeat.outputs, kinebeat; print(callable(kinebeat.soundtrack))")
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_everything_but_training_works_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import pkgutil, importlib, kinebeat\n"
+        "for m in pkgutil.walk_packages(kinebeat.__path__, 'kinebeat.'):\n"
+        "    if m.name.rsplit('.')[-1] not in ('network', 'train', 'export', 'baseline_networks'):\n"
+        "        importlib.import_module(m.name)\n"
+        "print('fine')"
+    )
+    done = run(code)
+    assert done.stdout == "fine\n", done.stderr
