@@ -32,6 +32,8 @@ FASTEST = 12.0
 """Body heights per second. A joint that is faster, twice as fast as a sprinter's foot, was mistaken for another."""
 VELOCITY_SIGMA_S = 0.030
 OFFSETS_SIGMA_S = 0.020
+_EDGE = 3
+"""Frames at either end of a sighting whose acceleration is left out: smoothed from one side only, it is mostly noise."""
 PAN_SIGMA_S = 0.8
 """Common motion of the whole body slower than this is a walk or a camera pan, not a gesture."""
 
@@ -87,10 +89,12 @@ def body_height_px(pose: PoseTrack) -> NDArray[np.float64]:
         ],
         axis=1,
     ).astype(np.float64)
-    seen = np.isfinite(guesses).sum(1) >= 3
-    height = np.full(len(guesses), np.nan)
-    if seen.any():
-        height[seen] = np.nanpercentile(guesses[seen], 75, axis=1)
+    count = np.isfinite(guesses).sum(1)
+    rank = 0.75 * np.maximum(count - 1, 0)
+    guesses.sort(axis=1)  # NaN last
+    frames = np.arange(len(guesses))
+    below, above = guesses[frames, np.floor(rank).astype(int)], guesses[frames, np.ceil(rank).astype(int)]
+    height = np.where(count >= 3, below + (rank % 1) * (above - below), np.nan)
     return _running_percentile(height, pose.times_s, pose.shot, width_s=2.0, percentile=80)
 
 
@@ -117,10 +121,14 @@ def compute_motion(pose: PoseTrack, duration_s: float, bins: int = PAPER_BINS) -
         add_directions(directogram, velocity[:, joint] / joints)
         own = np.linalg.norm(velocity[:, joint].astype(np.float64), axis=1) / joints
         speed += np.nan_to_num(own)
-        if len(own) > 1:
-            change = _gaussian(np.nan_to_num(np.gradient(own, 1 / MOTION_FPS)), OFFSETS_SIGMA_S * MOTION_FPS)
-            acceleration += np.maximum(change, 0)
-            deceleration += np.maximum(-change, 0)
+        change = np.zeros(len(own))
+        for part in _finite_runs(own):
+            if part.stop - part.start > 2 * _EDGE:
+                sure = slice(part.start + _EDGE, part.stop - _EDGE)
+                change[sure] = np.gradient(own[part], 1 / MOTION_FPS)[_EDGE:-_EDGE]
+        change = _gaussian(change, OFFSETS_SIGMA_S * MOTION_FPS)
+        acceleration += np.maximum(change, 0)
+        deceleration += np.maximum(-change, 0)
     return Motion(
         times_s=times_s,
         directogram=directogram,
