@@ -231,7 +231,7 @@ def _duck_curve(levels: NDArray[np.float32]) -> NDArray[np.float32]:
     strength[1:] = np.maximum(strength[1:], strength[:-1])  # both borders of a hop are under its drum
     # A drum 20 dB below full scale pushes half as far as a full one, one 40 dB below not at all.
     push = np.clip(1 + np.log10(np.maximum(strength, 1e-6)) / 2, 0, 1)
-    return (10 ** ((DUCK_DB + DUCK_MORE_DB * push) / 20)).astype(np.float32)
+    return np.asarray(10 ** ((DUCK_DB + DUCK_MORE_DB * push) / 20), np.float32)
 
 
 def _limit_curve(levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -198,7 +198,7 @@ def _copy(clip: Path, sound: Iterable[NDArray[np.float32]], out: Path) -> None:
             last = packet.dts
             now_s = float(packet.dts * time_base)
             while heard_s <= now_s and (frame := next(chunks, None)) is not None:
-                heard_s = float(frame.pts / RATE_HZ)
+                heard_s = (frame.pts or 0) / RATE_HZ
                 target.mux(audio.encode(frame))
             packet.stream = picture
             target.mux(packet)
