@@ -123,7 +123,7 @@ def evaluate_alignment(
 
     Rows: each clip; all clips pooled; the same with other ideas of what a kinematic peak is (acceleration, as
     RhythmicNet's offsets; lowest speed, as AIST++); and, against the same movement, a metronome in eighths at each
-    grid's tempo, and as many onsets as the drums have at random times. A source in which nobody is found is listed
+    grid's tempo, RhythmicNet's rhythm of beats and style, and as many onsets as the drums have at random times. A source in which nobody is found is listed
     with the reason and left out of the pool.
 
     Args:
@@ -162,6 +162,7 @@ def evaluate_alignment(
             Events(peaks(made.motion.acceleration, WEAKEST_PEAK).times_s, own.sound_s, own.duration_s),
             Events(peaks(slowness, WEAKEST_PEAK).times_s, own.sound_s, own.duration_s),
             Events(own.movement_s, inside, own.duration_s),
+            Events(own.movement_s, _paper_rhythm_s(made), own.duration_s),
             Events(own.movement_s, chance, own.duration_s),
         )
         for name, events in zip(_POOLS, variations, strict=True):
@@ -175,8 +176,20 @@ _POOLS = (
     "pooled, peaks of acceleration",
     "pooled, lowest speed",
     "baseline: metronome in eighths",
+    "baseline: RhythmicNet's beats and style",
     "baseline: onsets at random",
 )
+
+
+def _paper_rhythm_s(made: Soundtrack) -> NDArray[np.float64]:
+    """RhythmicNet's rhythm for a clip: beats and style on the nearest 16ths, here of our grid, in seconds."""
+    from kinebeat.accents import paper_style, paper_style_times_s
+    from kinebeat.motion import paper_kinematic_offsets
+
+    style_s = paper_style_times_s(paper_style(paper_kinematic_offsets(made.pose, made.duration_s)))
+    steps = np.union1d(np.arange(0, made.grid.steps, 4), np.round(made.grid.step(style_s)))
+    times_s = made.grid.time_s(steps)
+    return times_s[(times_s >= 0) & (times_s < made.duration_s)]
 
 
 def _row(name: str, clips: Sequence[Events], seed: int) -> dict[str, Any]:
