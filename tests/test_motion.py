@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from kinebeat.accents import find_accents
+from kinebeat.motion import (
+    MOTION_FPS,
+    PAPER_FPS,
+    Motion,
+    add_directions,
+    body_height_px,
+    compute_motion,
+    paper_kinematic_offsets,
+)
+from kinebeat.skeleton import LAYOUTS
 from movers import (
     JOINTS,
     frame_times_s,
@@ -18,18 +31,8 @@ from movers import (
     variable_frame_times_s,
 )
 
-from kinebeat.accents import find_accents
-from kinebeat.motion import (
-    MOTION_FPS,
-    PAPER_FPS,
-    Motion,
-    add_directions,
-    body_height_px,
-    compute_motion,
-    paper_kinematic_offsets,
-)
-from kinebeat.pose.track import PoseTrack
-from kinebeat.skeleton import LAYOUTS
+if TYPE_CHECKING:
+    from kinebeat.pose.track import PoseTrack
 
 STOPS_S = np.array([1.0, 1.9, 2.6, 3.7, 4.5, 5.6, 6.2, 7.1, 8.0])
 

@@ -41,7 +41,7 @@ class Accents:
 
     Attributes:
         times_s: (N,) float64, increasing, finer than the frames.
-        strength: (N,) float32 in (0, 1], against the strongest movement of the seconds around.
+        strength: (N,) float32 in (0, 1], against the hard braking of the seconds around; see `peaks`.
     """
 
     times_s: NDArray[np.float64]
@@ -70,6 +70,8 @@ def movement_peaks(motion: Motion) -> Accents:
 def peaks(curve: NDArray[np.float32], weakest: float) -> Accents:
     """Sub-frame peaks of a kinematic curve on the scale of `MOTION_FPS`, with strengths.
 
+    A peak as prominent as the level around it (`LEVEL_PERCENTILE` of the curve) has a strength of 0.82.
+
     Args:
         curve: (T,) kinematic offsets, body heights per second squared.
         weakest: least strength, in (0, 1].
@@ -83,11 +85,13 @@ def peaks(curve: NDArray[np.float32], weakest: float) -> Accents:
     where, found = find_peaks(
         padded,
         distance=max(1, round(CLOSEST_S * MOTION_FPS)),
-        prominence=weakest,
+        prominence=0.0,
         wlen=round(4.0 * MOTION_FPS) + 1,
     )
-    strength = np.minimum(found["prominences"], 1.0)
-    return Accents((where - 1 + _vertex(padded, where)) / MOTION_FPS, strength.astype(np.float32))
+    strength = _compressed(found["prominences"])
+    strong = strength >= weakest
+    times_s = (where - 1 + _vertex(padded, where)) / MOTION_FPS
+    return Accents(times_s[strong], strength[strong].astype(np.float32))
 
 
 def paper_style(kinematic_offsets: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -131,6 +135,11 @@ def _local_level(curve: NDArray[np.float32]) -> NDArray[np.float64]:
     whole = np.percentile(moving, LEVEL_PERCENTILE) if len(moving) else 0.0
     level = 0.5 * np.interp(np.arange(len(curve)), knots[: len(local)], local) + 0.5 * whole
     return np.asarray(np.maximum(level, LEVEL_FLOOR))
+
+
+def _compressed(prominence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Prominence as it is up to a half, then ever slower towards 1: of two strong accents one is still the stronger."""
+    return np.where(prominence < 0.5, prominence, 1 - 0.5 * np.exp(1 - 2 * np.maximum(prominence, 0.5)))
 
 
 def _vertex(curve: NDArray[np.float64], where: NDArray[np.int64]) -> NDArray[np.float64]:

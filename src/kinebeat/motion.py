@@ -33,7 +33,7 @@ FASTEST = 12.0
 VELOCITY_SIGMA_S = 0.030
 OFFSETS_SIGMA_S = 0.020
 _EDGE = 3
-"""Frames at either end of a sighting whose acceleration is left out: smoothed from one side only, it is mostly noise."""
+"""Frames at either end of a sighting whose acceleration, smoothed from one side only and mostly noise, is left out."""
 PAN_SIGMA_S = 0.8
 """Common motion of the whole body slower than this is a walk or a camera pan, not a gesture."""
 
