@@ -169,7 +169,7 @@ def test_a_steady_pan_or_walk_changes_nothing(velocity_px: tuple[float, float]) 
     pose = mover()
     drift = (pose.times_s[:, None] * np.array(velocity_px)).astype(np.float32)
     panned = replace(pose, xy=pose.xy + drift[:, None])
-    assert_same_movement(compute_motion(pose, 9.0), compute_motion(panned, 9.0), rtol=0.015)
+    assert_same_movement(compute_motion(pose, 9.0), compute_motion(panned, 9.0), rtol=0.02)
 
 
 def test_a_slow_zoom_adds_no_accent() -> None:

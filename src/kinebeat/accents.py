@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 LEVEL_WINDOW_S = 6.0
 LEVEL_PERCENTILE = 90.0
-LEVEL_FLOOR = 0.60
+LEVEL_FLOOR = 0.65
 """Deceleration (body heights per second squared) below which a clip counts as standing still: the detector's jitter
 on an idle person stays under a third of it."""
-LANDING_LAG_S = 0.025
-"""From the peak of the braking to the rest that the eye takes for the landing. Speed is lowest 70 ms after the peak
-on ordinary video (less after a sharp stop); a sound is looked for between the two."""
+LANDING_LAG_S = 0.024
+"""From the peak of the braking to where a sound is looked for. A dead stop is 7 ms before that peak, the rest of a
+pendulum at 120 BPM 50 ms after it, the lowest speed on ordinary video 60 ms after it: this lies between them."""
 CLOSEST_S = 0.11
 WEAKEST_PEAK = 0.12
 WEAKEST_ACCENT = 0.30

@@ -31,7 +31,7 @@ LONGEST_STEP_S = 0.3
 FASTEST = 12.0
 """Body heights per second. A joint that is faster, twice as fast as a sprinter's foot, was mistaken for another."""
 VELOCITY_SIGMA_S = 0.030
-OFFSETS_SIGMA_S = 0.020
+OFFSETS_SIGMA_S = 0.015
 _EDGE = 3
 """Frames at either end of a sighting whose acceleration, smoothed from one side only and mostly noise, is left out."""
 PAN_SIGMA_S = 0.8

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kinebeat.accents import Accents
 
 SLOWEST_BPM, FASTEST_BPM = 60.0, 180.0
-PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.45
+PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.60
 """People tap between 70 and 160 BPM: a log-normal preference over tempo."""
 DRIFT = 0.12
 """How far, as a part of it, the tempo may move from the clip's own in either direction."""
@@ -109,7 +109,8 @@ def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
         return FALLBACK_BPM, 0.0
     salience = np.where(usable, salience / np.maximum(total, 1e-9), -1.0)
     preference = np.exp(-0.5 * (np.log2(bpm / PREFERRED_BPM) / PREFERRED_OCTAVES) ** 2)
-    best = int(np.argmax(np.maximum(salience, 0) * preference))
+    # The power lets a tempo at which every beat repeats win over its double, at which every other does.
+    best = int(np.argmax(np.maximum(salience, 0) ** 1.5 * preference))
     independent = max(4.0, len(x) / MOTION_FPS / (4 * BUMP_SIGMA_S))
     chance = 1.0 / np.sqrt(independent)
     return float(bpm[best]), float(np.clip((salience[best] - chance) / 0.30, 0.0, 1.0))
@@ -156,7 +157,7 @@ def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArr
     """Beats in seconds, freed of frame rounding and of the decoder's early bias.
 
     Each decoded beat moves to the centre of the activation around it, then onto a straight line through itself and
-    its four neighbours on either side, each as heavy as its activation.
+    its four neighbours on either side, heavier the nearer they are and the more activation they have.
     """
     near = np.arange(-_REACH, _REACH + 1)
     centre = frames.astype(np.float64)
@@ -170,7 +171,8 @@ def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArr
     if len(centre) >= 3:
         for i in numbers:
             part = slice(max(0, i - 4), i + 5)
-            out[i] = np.polyfit(numbers[part] - i, centre[part], 1, w=np.sqrt(weight[part]))[1] / MOTION_FPS
+            away = numbers[part] - i
+            out[i] = np.polyfit(away, centre[part], 1, w=np.sqrt(weight[part] * (5 - np.abs(away))))[1] / MOTION_FPS
     return out
 
 
