@@ -123,7 +123,9 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
             content = describe(made) | {"warnings": [*made.warnings, *warnings], "peak_dbfs": None}
             if sound is not None:
                 content["peak_dbfs"] = 20 * math.log10(max(sound.peak, 1e-6))
-            temporary[outputs.report].write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            temporary[outputs.report].write_text(
+                json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+            )
     return tuple(warnings)
 
 
@@ -148,3 +150,24 @@ def _write_video(
         drawn = Path(folder) / "drawn.mp4"
         draw_overlay(made.source, made.pose, made.drums, drawn)
         return mux(drawn, counted(), out)
+
+
+def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
+    from kinebeat.audio import envelope
+    from kinebeat.evaluation.alignment import clip_events, pooled_alignment
+    from kinebeat.plot import Curve, plot
+
+    score = pooled_alignment([clip_events(made)])
+    plot(
+        out,
+        duration_s=made.duration_s,
+        movement=Curve(made.motion.times_s, made.motion.deceleration, "deceleration"),
+        accent_times_s=made.accents.times_s,
+        accent_strength=made.accents.strength,
+        rhythm=made.rhythm,
+        drums=made.drums,
+        outline=envelope(sound.blocks(), sound.frames, PLOT_POINTS),
+        title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM",
+        note=f"alignment of movement with sound {score.score:.2f}, shifted at random "
+        f"{score.null_mean:.2f} +- {score.null_sd:.2f} (z = {score.z:.1f})",
+    )

@@ -123,8 +123,8 @@ def evaluate_alignment(
 
     Rows: each clip; all clips pooled; the same with other ideas of what a kinematic peak is (acceleration, as
     RhythmicNet's offsets; lowest speed, as AIST++); and, against the same movement, a metronome in eighths at each
-    grid's tempo, RhythmicNet's rhythm of beats and style, and as many onsets as the drums have at random times. A source in which nobody is found is listed
-    with the reason and left out of the pool.
+    grid's tempo, RhythmicNet's rhythm of beats and style, and as many onsets as the drums have at random times. A
+    source in which nobody is found is listed with the reason and left out of the pool.
 
     Args:
         sources: videos or keypoint files.
