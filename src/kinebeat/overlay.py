@@ -97,8 +97,10 @@ class Painter:
         seen &= self.pose.score[nearest] >= SURE
         points = [tuple(round(value) for value in point) for point in np.nan_to_num(xy).tolist()]
         layout = LAYOUTS[self.pose.layout]
-        thick = max(1, round(min(height, width) / 180))
         bones = [(a, b) for a, b in layout.bone_indices if seen[a] and seen[b]]
+        if not bones:
+            return
+        thick = _thickness(xy[sorted({joint for bone in bones for joint in bone})], picture)
         for a, b in bones:
             cv2.line(picture, points[a], points[b], EDGE, thick * 3, cv2.LINE_AA)
         for a, b in bones:
@@ -156,6 +158,12 @@ class Painter:
             strength = 1.0 if now % BEATS_PER_BAR == 0 else 0.7
             glow[now % BEATS_PER_BAR] = strength * float(np.exp((beats_s[now] - time_s) / (2 * GLOW_S)))
         return glow
+
+
+def _thickness(xy: NDArray[np.float64], picture: NDArray[np.uint8]) -> int:
+    """How thick to draw a person of this size, in pixels."""
+    largest = min(picture.shape[:2]) / 120
+    return max(1, round(min(float(np.ptp(xy, axis=0).max()) / 130, largest)))
 
 
 def _side_colour(a: str, b: str) -> Colour:

@@ -20,6 +20,7 @@ import numpy as np
 from kinebeat.errors import InputError
 
 if TYPE_CHECKING:
+    import av
     from numpy.typing import NDArray
 
 DRUM_BANK = 128
@@ -387,6 +388,13 @@ def _decode_vorbis(ogg: bytes) -> NDArray[np.float32]:
     import av
 
     with av.open(io.BytesIO(ogg), "r") as container:
-        parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+        parts = [_first_channel(frame) for frame in container.decode(audio=0)]
     pcm: NDArray[np.float32] = np.concatenate([np.zeros(0, np.float32), *parts]).astype(np.float32)
     return pcm
+
+
+def _first_channel(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """Recordings have one channel; of a file that has more the first is taken."""
+    samples: NDArray[Any] = frame.to_ndarray()
+    one = samples[0] if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))[:, 0]
+    return one.astype(np.float32)

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from kinebeat.score import Score
 
 RATE_HZ = 48000
+INSTANTLY = -12000  # timecents: 1 ms, the shortest time that fonts write
 BLOCK_S = 10.0
 SILENT_DB = 96.0  # a voice this far down has ended
 SILENT = 2**-16  # half a step of 16 bits
 FULL_DB = 100.0  # envelopes' times are given for a fall by so much (section 8.1.3)
 LONGEST_HIT_S = 10.0  # a drum that would ring longer is let go at the end of its note
+SHORTEST_RELEASE_S = 0.005  # a voice cut off at once would click
 CHOKE_S = 0.03  # how fast a voice stops when another of its exclusive class starts
 EMU_ATTENUATION = 0.4  # the sound cards that fonts are made for heed so much of a zone's attenuation
 CONTROL_FRAMES = 64  # a moving filter is set anew after so many samples
@@ -165,7 +167,7 @@ def _added(block: NDArray[np.float32], place: int, wave: NDArray[np.float32]) ->
 
 def _voice(zone: Zone, note: _Note, sampler: Sampler) -> NDArray[np.float32]:
     """One zone of one note: (N, 2) float32."""
-    release_db_per_s = FULL_DB / _seconds(zone.value(Gen.VOL_RELEASE))
+    release_db_per_s = FULL_DB / max(_seconds(zone.value(Gen.VOL_RELEASE)), SHORTEST_RELEASE_S)
     let_go = note.held_frames
     frames = let_go + round(SILENT_DB / release_db_per_s * RATE_HZ)
     core = sampler.core(zone, round(LONGEST_HIT_S * RATE_HZ) if note.is_drum else frames)
@@ -223,8 +225,8 @@ def _core(font: SoundFont, zone: Zone, frames: int) -> _Core:
 
 
 def _seconds(timecents: int) -> float:
-    """Absolute timecents as seconds; the shortest is 1 ms."""
-    return float(max(2 ** (timecents / 1200), 0.001))
+    """Absolute timecents as seconds; what is meant as no time at all becomes less than a sample."""
+    return float(2 ** (timecents / 1200)) if timecents > INSTANTLY else 1e-6
 
 
 def _volume_db(zone: Zone, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
