@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Pictures per chunk, and how many of the chunk before are seen again. Fixed, never a function of the machine.
-CHUNK, WARM_UP = 96, 5
+CHUNK, WARM_UP = 72, 4
 # The last of the warm-up pictures are mixed with what the chunk before says of them. Its first two follow the
 # detector's coarse box rather than the body and are left out.
-BLEND = 3
-# Longer side of the pictures MediaPipe sees: it looks at the body in 256 pixels, so more gives little.
-PICTURE_SIDE = 1024
+BLEND = 2
+# Longer side of the pictures MediaPipe sees. It looks at the body in 256 pixels, so more gives little; 720p needs no
+# scaling, which costs more than the pixels it saves.
+PICTURE_SIDE = 1280
 # Frame rates above this are thinned: no movement needs them, and each picture costs as much as any other.
 MAX_FPS = 62.0
 _MAX_WORKERS = 8

@@ -164,9 +164,12 @@ def _finder(shape: SlotShape) -> Callable[[SlotViews, int], None]:
 def _thumb(cv2: Any, stored: NDArray[np.uint8], shape: SlotShape) -> NDArray[np.uint8]:
     """Small luma and chroma pictures of a yuv420p picture, one after the other."""
     height, width = shape.height, shape.width
-    chroma = stored[height:].reshape(-1)[: width * height // 2].reshape(2, height // 2, width // 2)
-    luma = cv2.resize(stored[:height], (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
-    small = [
-        cv2.resize(c, (THUMB_CHROMA_SIDE, THUMB_CHROMA_SIDE), interpolation=cv2.INTER_AREA) for c in chroma
-    ]
-    return np.concatenate([luma.ravel(), *(c.ravel() for c in small)])
+    planes = [stored[:height]]
+    planes += list(stored[height:].reshape(2, height // 2, width // 2))
+    small = []
+    for plane, side in zip(planes, (THUMB_SIDE, THUMB_CHROMA_SIDE, THUMB_CHROMA_SIDE), strict=True):
+        # averaging a few hundred columns is enough, and all of them would take a tenth of the pose's time
+        step = max(1, plane.shape[1] // 256)
+        few = np.ascontiguousarray(plane[::step, ::step])
+        small.append(cv2.resize(few, (side, side), interpolation=cv2.INTER_AREA).ravel())
+    return np.concatenate(small)
