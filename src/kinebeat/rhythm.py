@@ -67,11 +67,11 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
     offset = np.zeros(grid.steps, np.float32)
     # Weak ones first: of two on one step the later written stays.
     order = np.argsort(accents.strength, kind="stable")
-    exact = grid.step(accents.times_s[order])
-    step = np.floor(exact + 0.5).astype(np.int64)
-    away = exact - step
-    free = LANDING_TOLERANCE_S / (grid.time_s(step + 1) - grid.time_s(step))
-    pulled = np.sign(away) * np.maximum(0.0, np.abs(away) - free)
+    felt_s = accents.times_s[order]
+    step = np.floor(grid.step(felt_s) + 0.5).astype(np.int64)
+    away_s = felt_s - grid.time_s(step)
+    pulled = grid.step(felt_s - np.clip(away_s, -LANDING_TOLERANCE_S, LANDING_TOLERANCE_S)) - step
+    pulled[np.abs(away_s) <= LANDING_TOLERANCE_S] = 0.0
     on_grid = (step >= 0) & (step < grid.steps)
     accent[step[on_grid]] = accents.strength[order][on_grid]
     offset[step[on_grid]] = np.minimum(pulled[on_grid], np.nextafter(np.float32(0.5), np.float32(0.0)))

@@ -96,11 +96,11 @@ def pooled_alignment(
         each = np.concatenate([beat_alignment(a, b) for a, b in pairs]) if pairs else np.zeros(0)
         return float(each.mean()) if len(each) else float("nan")
 
+    own = score([c.sound_s for c in clips])
     rng = np.random.default_rng(seed)
     null = np.array(
         [score([(c.sound_s + rng.uniform(0, c.duration_s)) % c.duration_s for c in clips]) for _ in range(shifts)]
     )
-    own = score([c.sound_s for c in clips])
     mean, sd = float(null.mean()), float(null.std())
     events = sum(len(c.sound_s if reverse else c.movement_s) for c in clips)
     return Alignment(own, mean, sd, (own - mean) / sd if sd > 0 else float("nan"), events)
