@@ -277,16 +277,16 @@ def _filtered(wave: NDArray[np.float64], zone: Zone, modulation: NDArray[np.floa
     """The zone's resonant low-pass; where its envelope moves it, in pieces that hand on their state."""
     cutoff, depth = zone.value(Gen.FILTER_CUTOFF), zone.value(Gen.MOD_ENV_TO_FILTER)
     cents = np.clip(cutoff + depth * modulation, 1500, 13500)
-    if not len(wave) or cents.min() >= 13500:
+    resonance_db = float(np.clip(zone.value(Gen.FILTER_Q) / 10, 0, 96))
+    if not len(wave) or (cents.min() >= 13500 and not resonance_db):
         return wave
     from scipy.signal import lfilter
 
-    resonance_db = np.clip(zone.value(Gen.FILTER_Q) / 10, 0, 96)
     pieces = CONTROL_FRAMES if depth and np.ptp(cents) > 1 else len(wave)
     state = np.zeros(2)
     out = np.empty_like(wave)
     for begin in range(0, len(wave), pieces):
-        b, a = _low_pass(8.176 * 2 ** (cents[begin] / 1200), float(resonance_db))
+        b, a = _low_pass(8.176 * 2 ** (cents[begin] / 1200), resonance_db)
         out[begin : begin + pieces], state = lfilter(b, a, wave[begin : begin + pieces], zi=state)
     return out
 
