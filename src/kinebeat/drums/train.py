@@ -45,6 +45,7 @@ class Recipe:
     net: dict[str, Any] = field(default_factory=dict)
 
 
+CHECKPOINT_EVERY_S = 120.0
 RECIPES = {
     "hits": Recipe(bars=8, steps=5000, batch=16, net={"width": 128, "dropout": 0.25}),
     "groovae": Recipe(bars=2, steps=4000, batch=64),
@@ -236,7 +237,7 @@ def train(
                     out / "best.pt",
                     {"net": average.module.state_dict(), "model": model, "recipe": asdict(plan), **record},
                 )
-        if time.monotonic() - saved > 120 or done:
+        if time.monotonic() - saved > CHECKPOINT_EVERY_S or done:
             saved = time.monotonic()
             state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
             _save(last, {**state, "rng": torch.get_rng_state(), "step": step, "best": best, "seconds": saved - began})
