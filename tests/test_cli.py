@@ -54,9 +54,9 @@ def test_variants_are_numbered_and_differ(keypoints, tmp_path, capsys):
     assert not midi.exists()
 
 
-def test_video_in_video_out(puppet_clip, tmp_path):
+def test_video_in_video_out(puppet_path, tmp_path):
     out, report = tmp_path / "out.mp4", tmp_path / "out.json"
-    assert kinebeat("soundtrack", puppet_clip, "-o", out, "--report", report, "-q") == 0
+    assert kinebeat("soundtrack", puppet_path, "-o", out, "--report", report, "-q") == 0
     import av
 
     with av.open(str(out)) as container:
@@ -66,11 +66,11 @@ def test_video_in_video_out(puppet_clip, tmp_path):
     assert len(said["onsets"]) > 5
 
 
-def test_pose_writes_keypoints_that_soundtrack_takes(puppet_clip, tmp_path):
+def test_pose_writes_keypoints_that_soundtrack_takes(puppet_path, tmp_path):
     pose, one, two = (tmp_path / name for name in ("pose.npz", "one.mid", "two.mid"))
-    assert kinebeat("pose", puppet_clip, "-o", pose, "-q") == 0
-    assert kinebeat("soundtrack", puppet_clip, "--midi", one, "-o", tmp_path / "one.mp4", "-q") == 0
-    assert kinebeat("soundtrack", puppet_clip, "--pose", pose, "--midi", two, "-o", tmp_path / "two.mp4", "-q") == 0
+    assert kinebeat("pose", puppet_path, "-o", pose, "-q") == 0
+    assert kinebeat("soundtrack", puppet_path, "--midi", one, "-o", tmp_path / "one.mp4", "-q") == 0
+    assert kinebeat("soundtrack", puppet_path, "--pose", pose, "--midi", two, "-o", tmp_path / "two.mp4", "-q") == 0
     assert one.read_bytes() == two.read_bytes()
 
 
@@ -144,9 +144,9 @@ def test_bad_options_exit_with_2_and_write_nothing(words, keypoints, monkeypatch
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_leaves_nothing_behind(sent, puppet_clip, tmp_path):
+def test_a_stop_leaves_nothing_behind(sent, puppet_path, tmp_path):
     code = "from kinebeat.cli import main; main()"
-    words = ["soundtrack", str(puppet_clip), "-o", str(tmp_path / "out.mp4"), "--wav", str(tmp_path / "out.wav")]
+    words = ["soundtrack", str(puppet_path), "-o", str(tmp_path / "out.mp4"), "--wav", str(tmp_path / "out.wav")]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
     time.sleep(1.5)
     if process.poll() is not None:

@@ -291,19 +291,20 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False) or 0
     except KinebeatError as error:
         print(f"kinebeat: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        status = BAD_INPUT
     except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        status = leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("kinebeat: stopped; nothing was written", file=sys.stderr)
-        sys.exit(STOPPED)
+        status = STOPPED
     except Exception as error:
         show = getattr(error, "show", None)  # a usage error of the command line library
         if show is None:
             raise
         show()
-        sys.exit(BAD_INPUT)
-    sys.exit(status if isinstance(status, int) else 0)
+        status = BAD_INPUT
+    if status == STOPPED:
+        print("kinebeat: stopped; nothing unfinished was left", file=sys.stderr)
+    sys.exit(status)
