@@ -43,7 +43,7 @@ def load_pose(path: str | Path) -> PoseTrack:
     if not path.is_file():
         raise InputError(path, "no such file", "check the name and the folder")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise InputError(

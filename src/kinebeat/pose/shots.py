@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LEAST_CHANGE, _TIMES_SURROUNDINGS = 9.0, 3.5
 # Frames on each side that count as surroundings.
 _SURROUNDINGS = 6
-# How much of the change must still be there two frames later: after a flash the old picture comes back.
+# How much of the change must be seen across three frames too: after a flash the old picture comes back.
 _LASTING = 0.7
 # How far the middle joint may move between two frames, in torsos: a body's own quickness plus what a pose
 # estimator may err by.
@@ -71,9 +71,11 @@ class Changes:
         near[~known] = np.inf
         usual = np.sort(near, axis=0)[np.maximum(known.sum(axis=0) - 1, 0) // 2, np.arange(frames)]
         usual = np.where(known.any(axis=0), usual, 0.0)
+        # one of these three-step changes spans a flash and its ends, and sees the same scene before and after
         later = np.concatenate([three[2:], step[-2:]])[:frames]
+        earlier = np.where(np.arange(frames) < 3, step, three)
         cuts: NDArray[np.bool_] = step > _LEAST_CHANGE
-        cuts &= (step > _TIMES_SURROUNDINGS * usual) & (later > _LASTING * step)
+        cuts &= (step > _TIMES_SURROUNDINGS * usual) & (np.minimum(later, earlier) > _LASTING * step)
         return cuts
 
 
