@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kinebeat.accents import WEAKEST_PEAK, Accents, find_accents
+from kinebeat.beats import hmm
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, BeatGrid
 from kinebeat.beats.hmm import OBSERVATION_LAMBDA, beat_states, decode_beats
 from kinebeat.beats.tracking import (
@@ -89,10 +90,10 @@ def test_tempo_is_that_of_a_line_through_the_beats() -> None:
 # The HMM
 
 
-def brute_force_beats(activation: np.ndarray, periods: list[int]) -> list[int]:
+def brute_force_beats(activation: np.ndarray, periods: list[int], change: float) -> list[int]:
     """Beats of the likeliest path, by trying every path: a beat length and a place in it, then beat after beat."""
     frames = len(activation)
-    total = {p: sum(np.exp(-100.0 * abs(q / p - 1)) for q in periods) for p in periods}
+    total = {p: sum(np.exp(-change * abs(q / p - 1)) for q in periods) for p in periods}
     best, beats_of_best = -np.inf, []
     for first in periods:
         for place in range(first):
@@ -102,7 +103,7 @@ def brute_force_beats(activation: np.ndarray, periods: list[int]) -> list[int]:
                 for p, q in itertools.pairwise([first, *rest]):
                     if len(path) >= frames:
                         break
-                    score += -100.0 * abs(q / p - 1) - np.log(total[p])
+                    score += -change * abs(q / p - 1) - np.log(total[p])
                     path += [(q, k) for k in range(q)]
                 path = path[:frames]
                 for value, (p, k) in zip(activation, path, strict=True):
@@ -114,11 +115,13 @@ def brute_force_beats(activation: np.ndarray, periods: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_viterbi_finds_what_trying_every_path_finds(seed: int) -> None:
+@pytest.mark.parametrize("change", [2.0, 10.0, hmm.TRANSITION_LAMBDA])
+def test_viterbi_finds_what_trying_every_path_finds(seed: int, change: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hmm, "TRANSITION_LAMBDA", change)
     activation = np.random.default_rng(seed).uniform(0.02, 0.98, 9)
     states = beat_states(1.0, 60 / 4, 60 / 2)
     assert list(states.periods) == [2, 3, 4]
-    assert list(decode_beats(activation, states)) == brute_force_beats(activation, [2, 3, 4])
+    assert list(decode_beats(activation, states)) == brute_force_beats(activation, [2, 3, 4], change)
 
 
 @pytest.mark.parametrize(("period", "phase"), [(20, 0), (24, 7), (30, 13), (37, 36), (45, 3)])
