@@ -160,9 +160,7 @@ def _draw_movement(
     ax.set_ylim(0, top * 1.35)
     here = (times_s >= span[0]) & (times_s <= span[1])
     times_s, strength, height = times_s[here], strength[here], height[here]
-    ax.scatter(
-        times_s, np.minimum(height, top * 1.2), s=8 + 46 * strength, c=ACCENT, alpha=0.85, linewidths=0, zorder=3
-    )
+    ax.scatter(times_s, np.minimum(height, top * 1.2), s=8 + 46 * strength, c=ACCENT, linewidths=0, zorder=3)
 
 
 def _draw_rhythm(ax: Axes, rhythm: Rhythm, span: tuple[float, float]) -> None:

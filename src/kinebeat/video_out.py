@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
+    Packet = av.Packet[VideoStream]
     Picture = tuple[float, NDArray[np.uint8]]
 
 # What players understand in an mp4; anything else is encoded anew.
@@ -114,7 +115,8 @@ def write_pictures(
     with av.open(str(out), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(max(fps, 1.0)).limit_denominator(1001))
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        # No pictures out of order: a file's length is then the end of the last one shown.
+        stream.options = {"crf": str(crf), "preset": "veryfast", "bf": "0"}
         stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
         ticks: dict[int, int] = {}  # how long the frames on their way through the encoder are shown
         last = -1
@@ -157,7 +159,7 @@ def _why_not_copied(clip: Path) -> str | None:
         if not stream.codec_context.extradata and name in ("h264", "hevc", "mpeg4"):
             return "its stream headers are incomplete"
         last = None
-        for number, packet in enumerate(_packets(container, stream)):
+        for number, packet in enumerate(_timed(_packets(container, stream), stream)):
             if packet.pts is None or packet.dts is None or packet.pts < packet.dts:
                 return "its pictures have no timestamps"
             if last is not None and packet.dts <= last:
@@ -188,13 +190,13 @@ def _copy(clip: Path, sound: Iterable[NDArray[np.float32]], out: Path) -> None:
         chunks = _audio_frames(sound)
         origin = round(Fraction(source.start_time or 0, AV_TICKS_PER_S) / time_base)
         heard_s, last = 0.0, None
-        for packet in _packets(source, stream):
+        for packet in _timed(_packets(source, stream), stream):
             if packet.pts is None or packet.dts is None:
                 continue
             packet.pts -= origin
             packet.dts -= origin
-            if last is not None and packet.dts <= last:
-                continue  # a damaged file; its player would refuse it as well
+            if packet.pts < packet.dts or (last is not None and packet.dts <= last):
+                continue  # damaged: no file can hold it
             last = packet.dts
             now_s = float(packet.dts * time_base)
             while heard_s <= now_s and (frame := next(chunks, None)) is not None:
@@ -246,9 +248,28 @@ def _opened(clip: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, moving[0]
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     """The packets that can be read; a file that was cut off ends there."""
     with contextlib.suppress(av.FFmpegError, OSError):
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
+
+
+def _timed(packets: Iterator[Packet], stream: VideoStream) -> Iterator[Packet]:
+    """The packets with the times of decoding that Matroska leaves out at the start, counted back from the next."""
+    waiting: list[Packet] = []
+    frame = max(1, round(1 / (Fraction(stream.average_rate or 25) * (stream.time_base or 1))))
+    for packet in packets:
+        waiting.append(packet)
+        if packet.dts is None and len(waiting) < LOOKED_AT:
+            continue
+        for back, early in enumerate(reversed(waiting[:-1]), start=1):
+            if packet.dts is not None:
+                early.dts = packet.dts - back * frame
+        yield from waiting
+        waiting = []
+    for number, packet in enumerate(waiting):  # a clip so short that none has one
+        if packet.pts is not None:
+            packet.dts = min(one.pts for one in waiting if one.pts is not None) - (len(waiting) - number - 1) * frame
+        yield packet
