@@ -16,7 +16,7 @@ pytestmark = pytest.mark.data
 # What each broken or unusual file must lead to: a soundtrack, or an error that names the file.
 EDGES = {
     "edge_anim.gif": "soundtrack",
-    "edge_audio_only.m4a": "no video",
+    "edge_audio_only.m4a": "no picture",
     "edge_bitflips.mp4": "soundtrack",
     "edge_black.mp4": "nobody",
     "edge_black_then_freeze.mp4": "soundtrack",
@@ -27,18 +27,18 @@ EDGES = {
     "edge_lowfps10.mp4": "soundtrack",
     "edge_noise.mp4": "nobody",
     "edge_noperson_testpattern.mp4": "nobody",
-    "edge_not_a_video.mp4": "",
+    "edge_not_a_video.mp4": "not a video",
     "edge_odd_dims_yuv444.mp4": "soundtrack",
     "edge_rotated90_metadata.mp4": "soundtrack",
     "edge_single_frame.mp4": "soundtrack",
     "edge_slowmo4x.mp4": "soundtrack",
     "edge_tiny_96x54.mp4": "soundtrack",
     "edge_truncated_faststart.mp4": "soundtrack",
-    "edge_truncated_nomoov.mp4": "",
+    "edge_truncated_nomoov.mp4": "cut off",
     "edge_upperbody_crop.mp4": "soundtrack",
     "edge_vfr_dropped.mp4": "soundtrack",
     "edge_vp9.webm": "soundtrack",
-    "edge_zero_bytes.mp4": "",
+    "edge_zero_bytes.mp4": "empty",
 }
 
 
