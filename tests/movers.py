@@ -109,3 +109,18 @@ def track(
     score = np.isfinite(xy[..., 0]).astype(np.float32)
     shot = np.zeros(len(times_s), np.int32) if shot is None else shot
     return PoseTrack(xy, score, np.asarray(times_s, float), "rhythmicnet17", shot, (1280, 720))
+
+
+def walk_on_the_spot(
+    times_s: NDArray[np.float64], beat_s: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Body that puts a foot down, right and left in turn, whenever `beat_s` is a whole number; the arms swing along."""
+    beats = beat_s(times_s)
+    body = standing(times_s)
+    for side, first in (("right", 0), ("left", 1)):
+        lift = np.where(np.floor(beats) % 2 == first, np.sin(np.pi * (beats % 1)), 0.0)
+        for joint, height in (("knee", 0.10), ("ankle", 0.16), ("big_toe", 0.16)):
+            body[:, JOINTS.index(f"{side}_{joint}"), 1] -= height * lift
+        swing = 0.15 + 0.25 * np.cos(np.pi * (beats + first))
+        body = swing_arms(body, swing, side)
+    return body

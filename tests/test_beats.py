@@ -22,7 +22,17 @@ from kinebeat.beats.tracking import (
 )
 from kinebeat.errors import OptionError
 from kinebeat.motion import MOTION_FPS, compute_motion
-from movers import frame_times_s, jitter, pendulum, sharp_moves, standing, swing_arms, track, variable_frame_times_s
+from movers import (
+    frame_times_s,
+    jitter,
+    pendulum,
+    sharp_moves,
+    standing,
+    swing_arms,
+    track,
+    variable_frame_times_s,
+    walk_on_the_spot,
+)
 
 if TYPE_CHECKING:
     from kinebeat.pose.track import PoseTrack
@@ -193,6 +203,17 @@ def test_sharp_stops_with_jitter_give_their_tempo() -> None:
     grid = track_beats(heard(track(body, times_s), 25.0), 25.0)
     assert grid.tempo_bpm == pytest.approx(100, abs=0.2)
     assert np.abs(away_from_beats_s(stops_s, grid)).max() < 0.040
+
+
+@pytest.mark.parametrize("bpm", [88.0, 104.0, 120.0])
+def test_walking_on_the_spot_gives_the_pace(bpm: float) -> None:
+    times_s = frame_times_s(20.0)
+    body = walk_on_the_spot(times_s, lambda s: (s - 0.3) * bpm / 60) + jitter((len(times_s), 17, 2), 0.001, 0)
+    grid = track_beats(heard(track(body, times_s), 20.0), 20.0)
+    assert grid.source == "movement"
+    assert grid.confidence > 0.5
+    assert grid.tempo_bpm == pytest.approx(bpm, rel=0.005)
+    assert np.abs(away_from_beats_s(np.arange(1, 19) * 60 / bpm + 0.3, grid)).max() < 0.045
 
 
 def test_a_drift_from_100_to_112_bpm_is_followed() -> None:

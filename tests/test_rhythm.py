@@ -114,6 +114,12 @@ def test_slow_movement_alone_is_no_full_energy() -> None:
     assert energy(motion_at(np.full(300, ENERGY_FLOOR / 4))).max() == pytest.approx(0.25, abs=0.01)
 
 
+def test_standing_with_a_jittery_detector_is_hardly_any_energy() -> None:
+    times_s = frame_times_s(10.0)
+    body = standing(times_s) + jitter((len(times_s), 17, 2), 0.001, 0)
+    assert energy(compute_motion(track(body, times_s), 10.0)).max() < 0.2
+
+
 def test_energy_does_not_depend_on_who_is_absent() -> None:
     speed = np.concatenate([np.full(300, 0.5), np.zeros(3000)])
     present = np.arange(3300) < 300
