@@ -165,9 +165,12 @@ def envelope(blocks: Iterable[NDArray[np.float32]], frames: int, points: int) ->
     outline = np.zeros((points, 2), np.float32)
     begin = 0
     for block in blocks:
-        place = (np.arange(begin, begin + len(block)) * points // max(frames, 1)).clip(0, points - 1)
-        np.minimum.at(outline[:, 0], place, block.min(axis=1))
-        np.maximum.at(outline[:, 1], place, block.max(axis=1))
+        if len(block):
+            place = (np.arange(begin, begin + len(block)) * points // max(frames, 1)).clip(0, points - 1)
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            here = place[starts]
+            outline[here, 0] = np.minimum(outline[here, 0], np.minimum.reduceat(block.min(axis=1), starts))
+            outline[here, 1] = np.maximum(outline[here, 1], np.maximum.reduceat(block.max(axis=1), starts))
         begin += len(block)
     return outline
 
@@ -208,7 +211,8 @@ def _levels(blocks: Blocks, frames: int) -> NDArray[np.float32]:
         place = np.arange(begin, begin + len(block)) // HOP_FRAMES
         starts = np.flatnonzero(np.diff(place, prepend=-1))
         if len(starts):
-            np.maximum.at(levels, place[starts], np.maximum.reduceat(loud, starts))
+            here = place[starts]
+            levels[here] = np.maximum(levels[here], np.maximum.reduceat(loud, starts))
         begin += len(block)
     return levels
 
