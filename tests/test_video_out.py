@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from kinebeat.audio import PEAK_DBFS
 from kinebeat.errors import InputError, OutputError
+from kinebeat.files import atomic_output
 from kinebeat.video_out import check_container, encode, mux, write_pictures
 
 RATE_HZ = 48000
@@ -259,6 +261,27 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         mux(tmp_path / "sound.m4a", [click(0.5, 1.0)], tmp_path / "out.mp4")
     with pytest.raises(OutputError, match=r"name it OUT\.mp4"):
         check_container(tmp_path / "out.wav")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_disk_that_fills_up_is_told_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", VARIABLE)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * RATE_HZ, 2)).astype(np.float32)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write() -> None:
+        with atomic_output(tmp_path / f"out{suffix}") as temporary:
+            mux(clip, [noise], temporary)
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+        with pytest.raises(OutputError, match="too large for this disk"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    write()
+    assert (tmp_path / f"out{suffix}").stat().st_size > 40_000
 
 
 @pytest.mark.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,6 @@ from kinebeat.drums.kit import DRUMS
 from kinebeat.errors import OptionError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from kinebeat.beats.grid import BeatGrid
@@ -245,4 +244,4 @@ def save_midi(score: Score, path: str | Path) -> None:
             time, duration, pitch, velocity = (int(value) for value in row)
             notes.notes.append(NoteTick(time, duration, pitch, velocity))
         midi.tracks.append(notes)
-    midi.dump_midi(str(path))
+    Path(path).write_bytes(midi.dumps_midi())  # symusic's own writing is silent about a full disk
