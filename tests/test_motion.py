@@ -330,4 +330,4 @@ def test_a_long_clip_stays_small() -> None:
     compute_motion(pose, 150.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 60e6 * 150 / 600  # 60 MB for ten minutes
+    assert peak < 25e6 * 150 / 600  # 25 MB for ten minutes

@@ -32,6 +32,7 @@ FASTEST = 12.0
 """Body heights per second. A joint that is faster, twice as fast as a sprinter's foot, was mistaken for another."""
 VELOCITY_SIGMA_S = 0.030
 OFFSETS_SIGMA_S = 0.015
+_BLOCK = 4096
 _EDGE = 3
 """Frames at either end of a sighting whose acceleration, smoothed from one side only and mostly noise, is left out."""
 PAN_SIGMA_S = 0.8
@@ -215,9 +216,11 @@ def _velocity(pose: PoseTrack, times_s: NDArray[np.float64]) -> tuple[NDArray[np
                 # Pixels are differenced before they are divided: a change of the height must not move anybody.
                 raw = np.gradient(xy, 1 / MOTION_FPS, axis=0) / height_px[:, None]
                 velocity[part, joint] = _gaussian(raw, VELOCITY_SIGMA_S * MOTION_FPS)
-    some = np.isfinite(velocity[..., 0]).any(1)
     common = np.full((len(times_s), 2), np.nan)
-    common[some] = np.nanmedian(velocity[some], axis=1)
+    for first in range(0, len(times_s), _BLOCK):
+        some = first + np.flatnonzero(np.isfinite(velocity[first : first + _BLOCK, :, 0]).any(1))
+        if len(some):
+            common[some] = np.nanmedian(velocity[some], axis=1)
     for part in _finite_runs(common[:, 0]):
         velocity[part] -= _gaussian(common[part], PAN_SIGMA_S * MOTION_FPS)[:, None].astype(np.float32)
     return velocity, joints_seen >= 3
