@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import psutil
-from kinebeat.puppet import draw_puppet_video
 
 from common import finish
+from kinebeat.puppet import draw_puppet_video
 
 
 def peak_megabytes(command: list[str]) -> float:

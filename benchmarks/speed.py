@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from kinebeat.puppet import draw_puppet_video
 
 from common import finish, spread
 from kinebeat import soundtrack
 from kinebeat.pose import read_pose
+from kinebeat.puppet import draw_puppet_video
 from kinebeat.weights import total_bytes
 
 IMPORT = "import time; t = time.perf_counter(); import kinebeat; print(time.perf_counter() - t)"
