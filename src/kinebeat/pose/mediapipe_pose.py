@@ -1,35 +1,28 @@
 """Video -> raw landmarks, with MediaPipe in several processes.
 
 The pictures are decoded once, in order, and dealt out in chunks of a fixed length. A chunk is analysed as if it
-stood alone, after a few pictures of the chunk before it to warm up on, and at the seam the two are blended. So the
-result is the same, bit for bit, whatever the number of processes, and the memory is the same whatever the length.
+stood alone, after a few pictures of the chunk before it to warm up on, and at the seam the two are blended. Where it
+follows another person than the chunk before, it is done again and shown first only the place where that person was.
+So the result is the same, bit for bit, whatever the number of processes, and so is the memory, whatever the length.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
 import os
-import queue
-import subprocess
-import sys
-import tempfile
-import threading
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kinebeat import video_in
-from kinebeat.errors import KinebeatError
 from kinebeat.pose import shots
-from kinebeat.pose.worker import LANDMARKS, SlotShape, SlotViews
+from kinebeat.pose.pool import Answer, Box, Job, Pool
+from kinebeat.pose.worker import LANDMARKS, SlotShape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
@@ -45,6 +38,8 @@ PICTURE_SIDE = 1280
 # Frame rates above this are thinned: no movement needs them, and each picture costs as much as any other.
 MAX_FPS = 62.0
 _MAX_WORKERS = 8
+# How much of its size is added on every side of the box in which a person is looked for again.
+_BOX_MARGIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -98,17 +93,25 @@ def find_landmarks(
     wanted = min(usable_cores(), _MAX_WORKERS) if workers is None else max(1, workers)
     if expected:
         wanted = min(wanted, ceil(expected / CHUNK))
-    pool: _Pool | None = None
+    pool: Pool | None = None
     joined = _Joined()
     times_s: list[float] = []
-    waiting: dict[int, _Answer] = {}
+    waiting: dict[int, Answer] = {}
     sent = done = 0
 
-    def take(answers: list[_Answer]) -> None:
+    def take(pool: Pool) -> None:
+        """Wait for an answer and join those whose turn it is."""
         nonlocal done
-        waiting.update((answer.number, answer) for answer in answers)
+        answer = pool.next_answer()
+        waiting[answer.job.number] = answer
         while done in waiting:
-            joined.add(waiting.pop(done))
+            answer = waiting.pop(done)
+            look_in = joined.other_person(answer)
+            if look_in is not None and answer.job.look_in is None:
+                pool.send(replace(answer.job, look_in=look_in))
+                return
+            joined.add(answer)
+            pool.release(answer.job.slot)
             done += 1
             if progress is not None and expected:
                 progress(min(1.0, joined.frames / expected))
@@ -120,10 +123,11 @@ def find_landmarks(
             path, max_side=PICTURE_SIDE, stride=stride
         ):
             if pool is None:
-                pool = _Pool(wanted, SlotShape(CHUNK + WARM_UP, width, height, turns))
+                pool = Pool(wanted, SlotShape(CHUNK + WARM_UP, width, height, turns))
             if filled == 0:
-                slot, answers = pool.free_slot()
-                take(answers)
+                while (free := pool.free_slot()) is None:
+                    take(pool)
+                slot = free
                 skip = 0 if tail is None else len(tail)
                 if tail is not None:
                     pool.views[slot].pictures[:skip] = tail
@@ -133,14 +137,14 @@ def find_landmarks(
             filled += 1
             if filled == skip + CHUNK:
                 tail = pool.views[slot].pictures[filled - WARM_UP : filled].copy()
-                pool.send(_Job(sent, slot, filled, skip))
+                pool.send(Job(sent, slot, filled, skip))
                 sent += 1
                 filled = 0
         if pool is not None and filled:
-            pool.send(_Job(sent, slot, filled, skip))
+            pool.send(Job(sent, slot, filled, skip))
             sent += 1
         while pool is not None and done < sent:
-            take([pool.next_answer()])
+            take(pool)
     finally:
         if pool is not None:
             pool.close()
@@ -170,26 +174,6 @@ def _store(frame: VideoFrame, into: NDArray[np.uint8], width: int, height: int) 
         at += rows.size
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A chunk to analyse: its place in the clip, its slot, its pictures and how many of them are warm-up."""
-
-    number: int
-    slot: int
-    frames: int
-    skip: int
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """A chunk's result: (N, 33, 3) poses and (N, B) small pictures, the first `skip` of them warm-up."""
-
-    number: int
-    skip: int
-    poses: NDArray[np.float32]
-    thumbs: NDArray[np.uint8]
-
-
 @dataclass
 class _Joined:
     """Chunks put together, in order."""
@@ -198,17 +182,29 @@ class _Joined:
     changes: shots.Changes = field(default_factory=shots.Changes)
     frames: int = 0
 
-    def add(self, answer: _Answer) -> None:
+    def other_person(self, answer: Answer) -> Box | None:
+        """Where the person followed so far is, if the next chunk follows someone else; None where all is well."""
+        before, again = self._seam(answer)
+        if not (np.isfinite(before).all() and np.isfinite(again).all()) or _same_body(before, again):
+            return None
+        first = self.parts[-1][-answer.job.skip]
+        if not np.isfinite(first).all():
+            return None
+        low, high = first[:, :2].min(axis=0), first[:, :2].max(axis=0)
+        margin = _BOX_MARGIN * (high - low)
+        left, top = (low - margin).tolist()
+        right, bottom = (high + margin).tolist()
+        return left, top, right, bottom
+
+    def add(self, answer: Answer) -> None:
         """Append a chunk; where it overlaps the one before, go over from that to this within a few frames."""
-        new = answer.poses[answer.skip :]
-        if answer.skip and self.parts:
-            before = self.parts[-1][-BLEND:]
-            again = answer.poses[answer.skip - BLEND : answer.skip]
-            if _same_body(before, again):
-                weight = (np.arange(1, BLEND + 1, dtype=np.float32) / (BLEND + 1))[:, None, None]
-                before[:] = (1 - weight) * before + weight * again
+        before, again = self._seam(answer)
+        if len(before) and _same_body(before, again):
+            weight = (np.arange(1, BLEND + 1, dtype=np.float32) / (BLEND + 1))[:, None, None]
+            before[:] = (1 - weight) * before + weight * again
+        new = answer.poses[answer.job.skip :]
         self.parts.append(new)
-        self.changes.add(answer.thumbs[answer.skip :])
+        self.changes.add(answer.thumbs[answer.job.skip :])
         self.frames += len(new)
 
     def poses(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -216,137 +212,20 @@ class _Joined:
         whole = np.concatenate(self.parts) if self.parts else np.zeros((0, LANDMARKS, 3), np.float32)
         return whole[..., :2], np.nan_to_num(whole[..., 2])
 
+    def _seam(self, answer: Answer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The last frames so far, a view, and what the next chunk says of them; none before the first chunk."""
+        skip = answer.job.skip
+        if not skip:
+            return answer.poses[:0], answer.poses[:0]
+        return self.parts[-1][-BLEND:], answer.poses[skip - BLEND : skip]
+
 
 def _same_body(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     """Whether two looks at the same frames, (N, 33, 3), show one person: within half a torso, all found."""
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return False
+    if not len(a):
+        return True
     torso = np.linalg.norm(a[:, (11, 12), :2].mean(1) - a[:, (23, 24), :2].mean(1), axis=-1).mean()
     apart = np.median(np.linalg.norm(a[..., :2] - b[..., :2], axis=-1))
     return bool(apart < 0.5 * torso)
-
-
-class _Pool:
-    """Worker processes and the memory shared with them.
-
-    The processes are plain child processes rather than `multiprocessing` ones, so that a script without a
-    `__main__` guard can call this, and the memory is anonymous, so that nothing is left behind however this ends.
-    """
-
-    def __init__(self, workers: int, shape: SlotShape) -> None:
-        slots = workers + 1
-        size = slots * shape.slot_bytes
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[_Answer | str] = queue.SimpleQueue()
-        self._processes: list[subprocess.Popen[str]] = []
-        self._threads: list[threading.Thread] = []
-        self._fd = _anonymous_memory(size)
-        block = mmap.mmap(self._fd, size)
-        self.views: list[SlotViews] = [shape.views(block, slot) for slot in range(slots)]
-        self._idle_slots = list(range(slots))
-        order = json.dumps({"fd": self._fd, "slots": slots, "shape": asdict(shape)})
-        root = Path(__file__).resolve().parents[2]
-        code = f"import sys; sys.path.append({str(root)!r}); from kinebeat.pose.worker import main; main()"
-        try:
-            for _ in range(workers):
-                process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                    [sys.executable, "-P", "-W", "ignore", "-c", code, order],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(self._fd,),
-                    text=True,
-                    # Ctrl-C in a terminal goes to the whole group: this process ends the workers itself.
-                    start_new_session=True,
-                )
-                self._processes.append(process)
-                thread = threading.Thread(target=self._serve, args=(process,), daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        except BaseException:
-            self.close()
-            raise
-
-    def free_slot(self) -> tuple[int, list[_Answer]]:
-        """Wait for a slot to write into; also whatever answers have come in meanwhile."""
-        answers = []
-        while not self._idle_slots:
-            answers.append(self.next_answer())
-        return self._idle_slots.pop(0), answers
-
-    def send(self, job: _Job) -> None:
-        """Give a filled slot to whichever process is free first."""
-        self._jobs.put(job)
-
-    def next_answer(self) -> _Answer:
-        """Wait for a chunk to be done and take its slot back."""
-        answer = self._answers.get()
-        if isinstance(answer, str):
-            raise KinebeatError(f"the pose worker process failed ({answer}); try fewer workers")
-        self._idle_slots.append(self._free.get())
-        return answer
-
-    def close(self) -> None:
-        """End the processes and let go of the memory."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait()
-        for thread in self._threads:
-            thread.join()
-        for process in self._processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):
-                        pipe.close()
-        self.views = []
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _serve(self, process: subprocess.Popen[str]) -> None:
-        """Thread: pass jobs to one process and its answers back."""
-        for job in self._requests():
-            try:
-                reply = _ask(process, job)
-            except (OSError, ValueError):
-                reply = {}
-            if "slot" not in reply:
-                self._answers.put(str(reply.get("error", f"exit code {process.wait()}")))
-                return
-            views = self.views[job.slot]
-            answer = _Answer(
-                job.number, job.skip, views.poses[: job.frames].copy(), views.thumbs[: job.frames].copy()
-            )
-            self._free.put(job.slot)
-            self._answers.put(answer)
-
-    def _requests(self) -> Iterator[_Job]:
-        while (job := self._jobs.get()) is not None:
-            yield job
-
-
-def _ask(process: subprocess.Popen[str], job: _Job) -> dict[str, object]:
-    """Send one job and wait for the answer; empty where the process has ended."""
-    if process.stdin is None or process.stdout is None:
-        return {}
-    with suppress(BrokenPipeError):  # it may have said why before it ended
-        process.stdin.write(json.dumps({"slot": job.slot, "frames": job.frames}) + "\n")
-        process.stdin.flush()
-    line = process.stdout.readline()
-    reply: dict[str, object] = json.loads(line) if line else {}
-    return reply
-
-
-def _anonymous_memory(size: int) -> int:
-    """File descriptor of memory without a name: it is gone with the last process that holds it."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("kinebeat")
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.truncate(fd, size)
-    return fd

@@ -32,6 +32,8 @@ THUMB_BYTES = THUMB_SIDE**2 + 2 * THUMB_CHROMA_SIDE**2
 # Mean change of the small luma picture (of 255) from which MediaPipe's tracking starts afresh. Starting afresh costs
 # one frame's time and nothing else, so this is low.
 _FRESH_START_CHANGE = 25.0
+# In how many pictures, at most, a person is looked for in one place only.
+_LOOK_FRAMES = 4
 # Standard deviation of the small luma picture under which nothing can be seen: black, a fade, a covered lens.
 _UNIFORM_SD = 2.0
 
@@ -109,13 +111,13 @@ def main() -> None:
         find = _finder(shape)
         for line in sys.stdin:
             job = json.loads(line)
-            find(slots[job["slot"]], job["frames"])
+            find(slots[job["slot"]], job["frames"], job["look_in"])
             answers.write(json.dumps({"slot": job["slot"]}) + "\n")
     except Exception as error:  # whatever it is, the parent must hear of it
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
 
 
-def _finder(shape: SlotShape) -> Callable[[SlotViews, int], None]:
+def _finder(shape: SlotShape) -> Callable[[SlotViews, int, list[float] | None], None]:
     """Load MediaPipe and return the function that fills in one slot's answers."""
     # MediaPipe imports these for drawing and recording, which nobody does here; they are half its start-up time.
     for name in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
@@ -130,7 +132,7 @@ def _finder(shape: SlotShape) -> Callable[[SlotViews, int], None]:
     blank = np.zeros((*upright, 3), np.uint8)
     tracking = False
 
-    def find(slot: SlotViews, frames: int) -> None:
+    def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
         nonlocal tracking
         fresh = True
         before: NDArray[np.float32] | None = None
@@ -149,16 +151,31 @@ def _finder(shape: SlotShape) -> Callable[[SlotViews, int], None]:
                 # A picture with nobody in it makes MediaPipe forget whom it followed. Measured to give the same
                 # numbers, bit for bit, as a new graph, in a tenth of the time.
                 pose.process(blank)
+                tracking = False
             fresh = False
             rgb = cv2.cvtColor(stored, cv2.COLOR_YUV2RGB_I420)
             if shape.turns:
                 rgb = np.ascontiguousarray(np.rot90(rgb, shape.turns))
+            if look_in is not None and not tracking and i < _LOOK_FRAMES:
+                rgb = _only(rgb, look_in)
             found = pose.process(rgb).pose_landmarks
             tracking = found is not None
             if tracking:
                 slot.poses[i] = [(p.x, p.y, p.visibility) for p in found.landmark]
 
     return find
+
+
+def _only(rgb: NDArray[np.uint8], box: list[float]) -> NDArray[np.uint8]:
+    """The picture with black outside of a box (left, top, right, bottom as shares of it)."""
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = (
+        round(float(np.clip(share, 0, 1)) * side)
+        for share, side in zip(box, (width, height, width, height), strict=True)
+    )
+    inside = np.zeros_like(rgb)
+    inside[top:bottom, left:right] = rgb[top:bottom, left:right]
+    return inside
 
 
 def _thumb(cv2: Any, stored: NDArray[np.uint8], shape: SlotShape) -> NDArray[np.uint8]:
