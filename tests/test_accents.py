@@ -161,6 +161,12 @@ def test_style_by_hand() -> None:
     assert marked_frames(impulses, 160) == [*range(20, 28), *range(48, 56)]
 
 
+def test_the_window_of_the_style_is_periodic() -> None:
+    # One frame after the middle and one before weigh the same, so the higher impulse wins.
+    assert marked_frames({21: 1.0, 39: 0.98}, 48) == [20, 21, 22, 23]
+    assert marked_frames({21: 0.98, 39: 1.0}, 48) == [40, 41, 42, 43]
+
+
 def test_opposite_neighbours_cancel_in_the_highest_bin() -> None:
     # The highest of the bins alternates in sign from frame to frame: a slow swell has nothing there.
     swell = 1 + np.sin(2 * np.pi * np.arange(300) / 60)

@@ -216,18 +216,20 @@ def test_walking_on_the_spot_gives_the_pace(bpm: float) -> None:
     assert np.abs(away_from_beats_s(np.arange(1, 19) * 60 / bpm + 0.3, grid)).max() < 0.045
 
 
-def test_a_drift_from_100_to_112_bpm_is_followed() -> None:
+@pytest.mark.parametrize(("first_bpm", "last_bpm"), [(100, 112), (120, 104), (96, 116)])
+def test_a_drifting_tempo_is_followed(first_bpm: float, last_bpm: float) -> None:
     def beats(s: np.ndarray) -> np.ndarray:
-        return (100 * s + 0.5 * 12 / 60 * s**2) / 60
+        return (first_bpm * s + 0.5 * (last_bpm - first_bpm) / 60 * s**2) / 60
 
     grid = track_beats(heard(pendulum(frame_times_s(60.0), beats), 60.0), 60.0)
     assert_sound(grid, 60.0)
     fine_s = np.arange(0, 60, 0.001)
-    stops_s = np.interp(np.arange(1, 105), beats(fine_s), fine_s)
+    stops_s = np.interp(np.arange(1, int(beats(np.array([59.0]))[0])), beats(fine_s), fine_s)
     assert np.abs(away_from_beats_s(stops_s, grid)).max() < 0.035
     tempo = 60 / np.diff(grid.beats_s)
-    assert np.median(tempo[2:12]) == pytest.approx(101, abs=1.5)
-    assert np.median(tempo[-14:-4]) == pytest.approx(111, abs=1.5)
+    quarter = (last_bpm - first_bpm) / 12  # the tempo five seconds in, and five before the end
+    assert np.median(tempo[4:16]) == pytest.approx(first_bpm + quarter, abs=1.5)
+    assert np.median(tempo[-18:-6]) == pytest.approx(last_bpm - quarter, abs=1.5)
 
 
 def test_half_beats_between_the_beats_do_not_lose_the_tempo() -> None:

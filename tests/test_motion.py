@@ -107,6 +107,11 @@ def test_a_start_accelerates_and_a_stop_decelerates() -> None:
     motion = compute_motion(track(body, times_s), 4.0)
     assert motion.times_s[motion.acceleration.argmax()] == pytest.approx(1.0, abs=0.02)
     assert motion.times_s[motion.deceleration.argmax()] == pytest.approx(2.0, abs=0.02)
+    # What a joint gains and loses is its speed, of which each of 17 joints has a part.
+    speed = 0.4 * 500 / float(np.median(body_height_px(track(body, times_s)))) / 17
+    assert motion.speed[motion.times_s.searchsorted(1.5)] == pytest.approx(speed, rel=0.01)
+    assert motion.acceleration.sum() / MOTION_FPS == pytest.approx(speed, rel=0.02)
+    assert motion.deceleration.sum() / MOTION_FPS == pytest.approx(speed, rel=0.02)
 
 
 def test_papers_offsets_have_both_signs() -> None:
