@@ -175,7 +175,7 @@ def test_loud_sound_and_loud_music_together_do_not_clip(tmp_path: Path) -> None:
     times_s = [0.5, 1.0, 1.5, 2.0]
     sound = drawn(mix(drumming(times_s, velocity=127), clip=path, original="keep"))
     assert np.abs(sound).max() <= PEAK + 1e-6
-    assert np.abs(sound[3 * RATE_HZ :]).max() > 0.8  # and between the drums the level comes back
+    assert np.abs(sound[3 * RATE_HZ :]).max() > 0.95 * PEAK  # and between the drums the level comes back
 
 
 def test_duck_lowers_the_clips_sound_and_more_under_a_drum(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ __all__ = ["RATE_HZ", "Mix", "envelope", "mix", "render", "render_blocks", "writ
 Original = Literal["keep", "duck", "mute"]
 
 HOP_FRAMES = 480  # levels are taken every 10 ms
-PEAK_DBFS = -1.5  # of the samples; AAC gives peaks back up to half a decibel higher
-LONGEST_GAIN_DB = 9.0  # quiet music is made louder by no more than this, so that quiet stays quiet
+PEAK_DBFS = -2.0  # of the samples; AAC then stays below -1 (see `video_out.AUDIO_BITS_PER_S`)
+MOST_GAIN_DB = 9.0  # quiet music is made louder by no more than this, so that quiet stays quiet
 BESIDE_ORIGINAL_DB = -4.0  # the music's level where the clip's own sound plays on
 INAUDIBLE = 0.001  # a sound track that never gets louder than this is an empty one
 DUCK_DB = -6.0  # the clip's own sound under music
@@ -184,8 +184,8 @@ def _decibels(amplitude: float) -> float:
 
 
 def _music_gain(peak: float) -> float:
-    """The gain that brings the peak to `PEAK_DBFS`, but raises by no more than `LONGEST_GAIN_DB`."""
-    return min(_amplitude(PEAK_DBFS) / max(peak, 1e-9), _amplitude(LONGEST_GAIN_DB))
+    """The gain that brings the peak to `PEAK_DBFS`, but raises by no more than `MOST_GAIN_DB`."""
+    return min(_amplitude(PEAK_DBFS) / max(peak, 1e-9), _amplitude(MOST_GAIN_DB))
 
 
 def _faded(blocks: Blocks, frames: int) -> Blocks:

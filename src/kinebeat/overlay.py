@@ -91,7 +91,8 @@ class Painter:
         if abs(times_s[nearest] - time_s) > NEAR_FRAMES * frame_s:
             return
         height, width = picture.shape[:2]
-        xy = self.pose.xy[nearest] * np.array([width, height]) / np.maximum(self.pose.size, 1)
+        size = self.pose.size if min(self.pose.size) > 0 else (width, height)
+        xy = self.pose.xy[nearest] * np.array([width, height]) / np.array(size)
         far = 4 * max(width, height)
         seen = np.isfinite(xy).all(axis=1) & (np.abs(np.nan_to_num(xy)) < far).all(axis=1)
         seen &= self.pose.score[nearest] >= SURE
