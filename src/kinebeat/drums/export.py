@@ -241,7 +241,8 @@ def card(name: str, shipped: Shipped, entry: Mapping[str, Any], records: Sequenc
     """The Markdown card of a model."""
     lines = [f"# {name}", "", f"{shipped.title}. {shipped.what}", "", "| | |", "|---|---|"]
     seeds = ", ".join(str(seed) for seed in range(len(records)))
-    lines += [f"| file | `{name}.npz` |", f"| sha256 | `{entry['sha256']}` |", f"| licence | {entry['licence']} |"]
+    lines += [f"| file | `{name}.{part}.onnx`, sha256 `{sha256}` |" for part, sha256 in entry["sha256"].items()]
+    lines += [f"| licence | {entry['licence']} |"]
     lines += [f"| data | {entry['data']} |", f"| recipe | `{entry['recipe']}` |", f"| seed | {seeds} |"]
     lines += [f"| date | {entry['date']} |"]
     for record in records:
@@ -284,14 +285,17 @@ def export(data: Path, runs: Path, *, date: str, scores: Path | None = None, fol
         if not (folders[0] / "best.pt").is_file():
             continue
         parts, records = export_run(shipped.model, folders, vocabulary)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **parts)
-        (folder / f"{name}.npz").write_bytes(buffer.getvalue())
+        graphs = {part: value.tobytes() for part, value in parts.items() if value.dtype == np.uint8}
+        for old in folder.glob(f"{name}.*.onnx"):
+            old.unlink()
+        for part, content in graphs.items():
+            (folder / f"{name}.{part}.onnx").write_bytes(content)
         command = f"python -m kinebeat.drums.train --data DIR --model {shipped.model} --out runs/{shipped.model}"
         if len(folders) > 1:
             command += f" --seed SEED, for seeds 0 to {len(folders) - 1}; their outputs are averaged"
         entry = {
-            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+            "sha256": {part: hashlib.sha256(content).hexdigest() for part, content in graphs.items()},
+            "constants": {part: value.tolist() for part, value in parts.items() if part not in graphs},
             "licence": LICENCE,
             "data": DATA,
             "recipe": command,

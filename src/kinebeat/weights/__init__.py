@@ -1,13 +1,12 @@
 """The shipped models and their registry.
 
-A model is one file `NAME.npz` in this folder: its ONNX graphs as bytes, with whatever data belongs to them (such as
-a vocabulary). `registry.json` says of each where it comes from; a card `NAME.md` beside the file says it in prose.
+A model is one or more ONNX graphs `NAME.PART.onnx` in this folder. `registry.json` says of each model where it comes
+from, and holds whatever data belongs to its graphs (such as a vocabulary); a card `NAME.md` says it in prose.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -30,8 +29,9 @@ class Weight:
     """One shipped model.
 
     Attributes:
-        name: short name; the file is `NAME.npz`, its card `NAME.md`.
-        sha256: of the file.
+        name: short name; the files are `NAME.PART.onnx`, the card is `NAME.md`.
+        sha256: of the file of each part.
+        constants: data that belongs to the graphs, by name.
         licence: of the weights.
         data: what it was trained on, and the data's licence.
         recipe: the command that trains it.
@@ -40,17 +40,22 @@ class Weight:
     """
 
     name: str
-    sha256: str
+    sha256: dict[str, str]
+    constants: dict[str, Any]
     licence: str
     data: str
     recipe: str
     scores: list[dict[str, Any]]
     date: str
 
+    def file(self, part: str) -> Path:
+        """The ONNX file of a part."""
+        return FOLDER / f"{self.name}.{part}.onnx"
+
     @property
-    def file(self) -> Path:
-        """The file itself."""
-        return FOLDER / f"{self.name}.npz"
+    def files(self) -> list[Path]:
+        """All its ONNX files."""
+        return [self.file(part) for part in self.sha256]
 
     @property
     def card(self) -> Path:
@@ -66,7 +71,7 @@ def registry() -> dict[str, Weight]:
 
 
 def load(name: str) -> dict[str, NDArray[Any]]:
-    """The parts of a shipped model; ONNX graphs are uint8 arrays.
+    """The parts of a shipped model: ONNX graphs as uint8 arrays, constants as arrays.
 
     Args:
         name: a name in `registry()`.
@@ -76,11 +81,19 @@ def load(name: str) -> dict[str, NDArray[Any]]:
     """
     weight = registry()[name]
     remedy = "install kinebeat again"
-    try:
-        content = weight.file.read_bytes()
-    except OSError as error:
-        raise InputError(weight.file, f"the model cannot be read ({error.strerror})", remedy) from error
-    if hashlib.sha256(content).hexdigest() != weight.sha256:
-        raise InputError(weight.file, "the model is not the one that was shipped (its sha256 differs)", remedy)
-    with np.load(io.BytesIO(content)) as parts:
-        return {part: parts[part] for part in parts.files}
+    parts: dict[str, NDArray[Any]] = {key: np.array(value) for key, value in weight.constants.items()}
+    for part, sha256 in weight.sha256.items():
+        file = weight.file(part)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise InputError(file, f"the model cannot be read ({error.strerror})", remedy) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise InputError(file, "the model is not the one that was shipped (its sha256 differs)", remedy)
+        parts[part] = np.frombuffer(content, np.uint8)
+    return parts
+
+
+def total_bytes() -> int:
+    """Size of all shipped models together."""
+    return sum(file.stat().st_size for weight in registry().values() for file in weight.files)

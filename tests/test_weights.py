@@ -1,0 +1,42 @@
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from kinebeat import weights
+from kinebeat.errors import InputError
+
+
+@pytest.mark.parametrize("name", sorted(weights.registry()))
+def test_every_weight_is_the_one_registered_and_has_its_card(name):
+    weight = weights.registry()[name]
+    card = weight.card.read_text(encoding="utf-8")
+    assert weight.files
+    for part, sha256 in weight.sha256.items():
+        assert hashlib.sha256(weight.file(part).read_bytes()).hexdigest() == sha256
+    for said in (*weight.sha256.values(), weight.licence, weight.data, weight.recipe, weight.date):
+        assert said
+        assert said in card
+    assert weight.scores
+    assert weights.load(name)
+
+
+def test_no_weight_lies_about_unregistered():
+    files = {path for path in weights.FOLDER.iterdir() if path.suffix in (".onnx", ".npz", ".safetensors")}
+    assert files == {file for weight in weights.registry().values() for file in weight.files}
+
+
+def test_the_drums_weigh_less_than_ten_megabytes():
+    assert 1e6 < weights.total_bytes() < 10e6
+
+
+def test_a_damaged_weight_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "some.net.onnx").write_bytes(b"not what was shipped")
+    weight = replace(next(iter(weights.registry().values())), name="some", sha256={"net": "0" * 64})
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.setattr(weights, "registry", lambda: {"some": weight})
+    with pytest.raises(InputError, match="sha256"):
+        weights.load("some")
+    (tmp_path / "some.net.onnx").unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        weights.load("some")
