@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
+from kinebeat.accents import WEAKEST_ACCENT, WEAKEST_PEAK, find_accents, movement_peaks
 from kinebeat.beats.tracking import CLEAR_BEAT, track_beats
 from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import compute_motion
@@ -190,7 +190,8 @@ def soundtrack(
         peaks = movement_peaks(motion)
         accents = find_accents(motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
     with clock.stage("beats"):
-        grid = track_beats(peaks, duration_s, tempo_bpm)
+        # The weak accents too, but no bare peaks: those come before the landing that a beat is heard on.
+        grid = track_beats(find_accents(motion, weakest=WEAKEST_PEAK), duration_s, tempo_bpm)
         rhythm = compose(grid, accents, motion)
     drums, score = _play(rhythm, duration_s, settings, clock)
     made = Soundtrack(
