@@ -154,6 +154,17 @@ def test_the_clips_own_sound_is_where_it_was(tmp_path: Path, rate: int, layout: 
     assert np.abs(own).max() == pytest.approx(0.5, rel=0.35)
 
 
+@pytest.mark.parametrize(
+    ("delay_s", "video_delay_s", "expected_s"), [(0.0, 0.5, 1.0), (0.5, 0.5, 1.0), (0.7, 0.5, 1.2)]
+)
+def test_time_0_is_where_the_container_starts(
+    tmp_path: Path, delay_s: float, video_delay_s: float, expected_s: float
+) -> None:
+    path = write_clip(tmp_path / "clip.mkv", click(1.0), delay_s=delay_s, video_delay_s=video_delay_s)
+    own = np.concatenate(list(clip_audio(path, 4 * RATE_HZ).blocks()))
+    assert loudest_at_s(own) == pytest.approx(expected_s, abs=0.004)
+
+
 def test_sound_before_the_files_start_and_beyond_the_clips_end_is_left_out(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mkv", click(1.0), length_s=1.5)
     assert sum(len(block) for block in clip_audio(path, 100).blocks()) == 100

@@ -234,6 +234,17 @@ def test_encoding_turns_the_picture_upright_and_can_draw_on_it(tmp_path: Path) -
     assert frames[3].to_ndarray(format="rgb24").mean() == pytest.approx(200, abs=3)
 
 
+def test_a_picture_that_starts_after_the_sound_stays_in_time_when_encoded_anew(tmp_path: Path) -> None:
+    times_s = [0.2, 0.3, 0.45]
+    pictures = [(t, np.full((32, 32, 3), 60, np.uint8)) for t in times_s]
+    write_pictures(pictures, tmp_path / "drawn.mp4", fps=10, end_s=0.6)
+    mux(tmp_path / "drawn.mp4", [click(0.3, 0.6)], tmp_path / "out.mp4")
+    for name in ("drawn.mp4", "out.mp4"):
+        assert [p[0] for p in packets(tmp_path / name)] == pytest.approx([0.0, 0.3, 0.45], abs=1e-4)
+        with av.open(str(tmp_path / name)) as container:
+            assert container.start_time == 0
+
+
 def test_a_cut_off_clip_keeps_what_can_be_read(tmp_path: Path) -> None:
     times = list(range(0, 24 * 100, 24))
     clip = write_clip(

@@ -1,4 +1,4 @@
-"""A clip's own sound, as 48 kHz stereo that begins with the picture's first frame."""
+"""A clip's own sound, as 48 kHz stereo that begins where its container starts: time 0 of all of Kinebeat."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import av
     from numpy.typing import NDArray
 
+MICROSECONDS = 1_000_000  # a container counts its start in them
 GAP_S = 0.05  # timestamps that jump by more than this are believed: a gap or an overlap in the recording
 
 
@@ -36,7 +37,7 @@ class ClipAudio:
     warnings: tuple[str, ...]
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The sound from the first picture on: (N, 2) float32 blocks, together `frames` long."""
+        """The sound from time 0 on: (N, 2) float32 blocks, together `frames` long."""
         sent = 0
         if not self.warnings:
             for place, samples in _placed(self.path):
@@ -82,21 +83,13 @@ def clip_audio(path: str | Path, frames: int) -> ClipAudio:
     return ClipAudio(path, frames, () if found else (f"{path.name} has no sound of its own",))
 
 
-def start_s(container: av.container.InputContainer) -> float:
-    """When a file's picture begins on the file's own clock, in seconds: time 0 of everything here."""
-    for stream in (*container.streams.video, *container.streams.audio):
-        if stream.start_time is not None and stream.time_base is not None:
-            return float(stream.start_time * stream.time_base)
-    return 0.0
-
-
 def _placed(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Decoded stretches of sound with their places, in frames from the first picture."""
+    """Decoded stretches of sound with their places, in frames from time 0."""
     import av
 
     with av.open(str(path), "r") as container:
         stream = container.streams.audio[0]
-        begin_s = start_s(container)
+        begin_s = (container.start_time or 0) / MICROSECONDS
         resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE_HZ)
         expected_s: float | None = None
         place = 0

@@ -89,7 +89,7 @@ def plot(
     lines, line_s = _lines(duration_s)
     width = 1.7 + np.clip(line_s * INCHES_PER_S, 7.0, 26.0)
     heights = [height for _ in range(lines) for _, height in ROWS]
-    figure = Figure(figsize=(width, 0.9 + sum(heights) + 0.45 * lines), dpi=100, facecolor="white")
+    figure = Figure(figsize=(width, 0.62 + sum(heights) + 0.45 * lines), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     top = float(np.percentile(movement.values, 99.5)) if len(movement.values) else 0.0
     loudest = max(float(np.abs(outline).max(initial=0)), 1e-3)

@@ -105,6 +105,8 @@ def write_pictures(
 ) -> None:
     """Write pictures as an H.264 video, every one shown from its own time until the next.
 
+    The first is shown from time 0 on, so that the file starts there and its times stay those of the clip.
+
     Args:
         pictures: times in seconds, strictly increasing, and (H, W, 3) uint8 RGB, all of the same size.
         out: an .mp4 to write.
@@ -127,7 +129,7 @@ def write_pictures(
                 stream.width, stream.height = max(width, 2), max(height, 2)
             picture = np.ascontiguousarray(np.pad(picture, _to_two(picture), mode="edge")[: height or 2, : width or 2])
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = max(round(time_s * TICKS_PER_S), last + 1)
+            frame.pts = max(round(time_s * TICKS_PER_S), last + 1) if last >= 0 else 0
             frame.time_base = Fraction(1, TICKS_PER_S)
             if last >= 0:
                 ticks[last] = frame.pts - last
