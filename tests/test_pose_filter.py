@@ -193,3 +193,14 @@ def test_short_and_empty_tracks_pass(frames: int, seen: bool) -> None:
     assert after.xy.shape == (frames, 17, 2)
     assert np.isfinite(after.xy).all() == (seen or frames == 0)
     assert after.shot.shape == (frames,)
+
+
+@pytest.mark.parametrize(("score", "kept"), [(0.4, False), (0.9, True)])
+def test_a_knee_without_its_hip_has_to_be_believed_more(score: float, kept: bool) -> None:
+    track = puppet_pose(np.arange(60) / 30)
+    knee, hip = LAYOUT.index("left_knee"), LAYOUT.index("left_hip")
+    track.score[:, hip] = 0.1
+    track.score[:, knee] = score
+    after = clean(track.xy, track.score, track.times_s, track.layout, track.size)
+    assert np.isnan(after.xy[:, hip]).all()
+    assert np.isfinite(after.xy[:, knee]).all() == kept

@@ -18,6 +18,14 @@ LAYOUT = "rhythmicnet17"
 # Joints that the detector believes less than this are left out: below it MediaPipe draws the likeliest body rather
 # than the one in the picture.
 LEAST_SCORE = 0.3
+# A limb that hangs on a joint which is not seen has to be believed more: below the edge of a picture MediaPipe goes on
+# with a body of its own, and now and then bends it back into the picture.
+_LEAST_SCORE_ALONE = 0.6
+_HANGS_ON = {
+    f"{side}_{joint}": f"{side}_{above}"
+    for side in ("left", "right")
+    for joint, above in (("elbow", "shoulder"), ("wrist", "elbow"), ("knee", "hip"), ("ankle", "knee"))
+}
 # How far outside the picture, as a share of its longer side, a joint may lie. MediaPipe guesses on beyond the edge.
 _MARGIN = 0.01
 # Fewer joints than this are no person.
@@ -71,6 +79,10 @@ def _believed(
     with np.errstate(invalid="ignore"):
         inside = ((xy >= -margin) & (xy <= np.array(size, np.float32) + margin)).all(axis=-1)
     keep = inside & (score >= LEAST_SCORE)
+    layout = skeleton.layout(LAYOUT)
+    for joint, above in _HANGS_ON.items():
+        at = layout.index(joint)
+        keep[:, at] &= keep[:, layout.index(above)] | (score[:, at] >= _LEAST_SCORE_ALONE)
     keep &= (keep.sum(axis=1) >= _LEAST_JOINTS)[:, None]
     result: NDArray[np.float32] = np.where(keep[..., None], xy, np.nan).astype(np.float32)
     return result
