@@ -63,12 +63,16 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path]) -> None:
     """See before the work is done whether its results can be written.
 
     Raises:
-        OutputError: a file cannot be written, or is one of the inputs.
+        OutputError: a file cannot be written, is one of the inputs, or is no name for a video.
         OptionError: two outputs are the same file.
     """
     paths = outputs.paths()
     for path in paths:
         check_output(path, inputs)
+    if outputs.video is not None:
+        from kinebeat.video_out import check_container
+
+        check_container(outputs.video)
     if len({path.resolve() for path in paths}) < len(paths):
         raise OptionError("two outputs have the same name; give each its own")
 

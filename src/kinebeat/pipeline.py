@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Progress = Callable[[str, float], None]
 
 SPARSEST, DENSEST = 0.1, 2.0
+LONGEST_STILL_S = 1.0
+"""A video whose last picture comes sooner before its end than this is whole; else its end cannot be read."""
 SELDOM_SEEN = 0.5
 """Share of frames with a person below which the user is told."""
 
@@ -184,7 +186,9 @@ def soundtrack(
         track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
     if not np.isfinite(track.xy).any():
         raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give --pose")
-    duration_s = _duration_s(track) if video is None else max(video.duration_s, float(track.times_s[-1]))
+    readable_s = _readable_s(track)
+    cut_off = video is not None and pose is None and readable_s < video.duration_s - LONGEST_STILL_S
+    duration_s = readable_s if video is None or cut_off else max(video.duration_s, float(track.times_s[-1]))
     with clock.stage("movement"):
         motion = compute_motion(track, duration_s)
         peaks = movement_peaks(motion)
@@ -223,14 +227,16 @@ def _play(rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock) -
         return drums, score_from_drums(drums, duration_s, settings.kit)
 
 
-def _duration_s(track: PoseTrack) -> float:
-    """Length of a clip of which only the keypoints are known: to the end of its last frame."""
+def _readable_s(track: PoseTrack) -> float:
+    """When the last frame that could be read ends."""
     times_s = track.times_s
     return float(times_s[-1] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
 
 
 def _warnings(made: Soundtrack) -> tuple[str, ...]:
     said = []
+    if made.video is not None and made.duration_s < made.video.duration_s - LONGEST_STILL_S:
+        said.append(f"only the first {made.duration_s:.1f} of {made.video.duration_s:.1f} seconds can be read")
     if made.detected_share < SELDOM_SEEN:
         said.append(f"a person is seen in only {made.detected_share:.0%} of the frames; the rest is silent")
     if not len(made.accents.times_s):
