@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from kinebeat.drums.track import DrumTrack
     from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
     from kinebeat.motion import Motion
+    from kinebeat.pipeline import Soundtrack, soundtrack
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
     from kinebeat.score import Score
-    from kinebeat.pipeline import Soundtrack, soundtrack
 
 __version__ = "0.1.0"
 
