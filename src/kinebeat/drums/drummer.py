@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 HITS_WEIGHT, PERFORMANCE_WEIGHT = "drums-hits", "drums-performance"
 HOP_STEPS = 2 * STEPS_PER_BAR
-USUAL_HITS_PER_STEP = 1.17  # Groove, mean of the training split
+# Groove's drummers play about 8.6 hits a second at any tempo but the slowest: fewer a step where steps are short.
+USUAL_HITS_PER_STEP, FEWER_HITS_PER_BPM, USUAL_TEMPO_BPM = 1.2, 0.0063, 105.0
+# How hard density is kept to, in nats for each hit of a word: by the wish alone, and by what is missing from it.
+DENSITY_PUSH, DENSITY_PULL = 0.5, 2.0
+LEAST_HITS_PER_STEP, MOST_HITS_PER_STEP = 0.8, 1.45
 FLAM_STEPS = 0.6
 # What a strong accent sounds like: how much likelier a word gets for one of these drums in it, in nats.
 WEIGHTY = {"kick": 0.6, "snare": 0.6, "crash": 0.8, "low tom": 0.3, "mid tom": 0.3, "high tom": 0.3}
@@ -99,14 +103,21 @@ class Drummer:
         rest = padded - steps
         beat, accent = np.pad(rhythm.beat, (0, rest)), np.pad(heard_accents(rhythm), (0, rest))
         present = np.pad(rhythm.present, (0, rest))
-        wish = density_wish(np.pad(rhythm.energy, (0, rest), mode="edge" if steps else "constant"), density)
+        energy = np.pad(rhythm.energy, (0, rest), mode="edge" if steps else "constant")
+        wish = density * density_wish(energy, rhythm.grid.tempo_bpm)
         given = features(beat, accent, wish, np.float64(rhythm.grid.tempo_bpm))
         bar = np.arange(padded) // STEPS_PER_BAR % PHRASE_BARS
-        # Each step has its own draw, so that a change in the rhythm changes the music from there on and not before.
+        # Each step has its own draw, however long the clip is.
         chance = np.random.default_rng(seed).random(padded)
         words = np.zeros(padded, np.int64)
         matrix = self._hits.vocabulary.matrix
+        keep = density_keeper(matrix.sum(1), wish, present, density)
         first = 0
+
+        def steer(i: int, before: NDArray[np.int64]) -> NDArray[np.float32]:
+            step = first + i
+            return word_bias(matrix, accent[step], bool(present[step])) + keep(step, int(before[0]))
+
         while first < steps:
             start = max(0, first + HOP_STEPS - window)
             stop = start + window
@@ -119,7 +130,7 @@ class Drummer:
                 chance[None, new],
                 temperature=temperature,
                 top_k=top_k,
-                bias=word_bias(matrix, accent[new], present[new], density)[None],
+                steer=steer,
             )[0]
             first = stop
             if progress is not None:
@@ -154,28 +165,55 @@ def heard_accents(rhythm: Rhythm) -> NDArray[np.float32]:
     return np.asarray(np.where(rhythm.present, rhythm.accent, 0.0), np.float32)
 
 
-def density_wish(energy: NDArray[np.float32], density: float) -> NDArray[np.float64]:
-    """(S,) hits a step to ask for: more where there is more movement, constant over every two bars."""
+def density_wish(energy: NDArray[np.float32], tempo_bpm: float) -> NDArray[np.float64]:
+    """(S,) hits a step of a drummer at a tempo: more where there is more movement, constant over every two bars."""
+    usual = USUAL_HITS_PER_STEP - FEWER_HITS_PER_BPM * (tempo_bpm - USUAL_TEMPO_BPM)
+    usual = min(max(usual, LEAST_HITS_PER_STEP), MOST_HITS_PER_STEP)
     wish = np.empty(len(energy))
     for start in range(0, len(energy), DENSITY_SPAN_STEPS):
         span = slice(start, start + DENSITY_SPAN_STEPS)
-        wish[span] = USUAL_HITS_PER_STEP * density * (0.7 + 0.6 * energy[span].mean())
+        wish[span] = usual * (0.7 + 0.4 * energy[span].mean())
     return wish
 
 
-def word_bias(
-    matrix: NDArray[np.bool_], accent: NDArray[np.float32], present: NDArray[np.bool_], density: float
-) -> NDArray[np.float32]:
-    """What is added to the logits: (S, W).
+def density_keeper(
+    counts: NDArray[np.int64], wish: NDArray[np.float64], present: NDArray[np.bool_], density: float
+) -> Callable[[int, int], NDArray[np.float32]]:
+    """What is added to the logits (W,) to keep to a density, given the step and the word before it.
 
-    Only the empty word where nobody is there; any but the empty word on an accent, the weightier the stronger it
-    is; elsewhere the empty word by the density wished, over and above what the model does about it.
+    The model itself knows the wish, but also goes on as it began; words of many hits get likelier while the last
+    two bars had fewer hits than wished, and the other way round.
+
+    Args:
+        counts: (W,) hits of each word.
+        wish: (S,) wished hits a step.
+        present: (S,) where somebody is there; silence elsewhere is nothing to make up for.
+        density: what the user asked for, 1 for the usual.
+    """
+    level = float(wish[0])
+
+    def keep(step: int, before: int) -> NDArray[np.float32]:
+        nonlocal level
+        if step > 0 and present[step - 1]:
+            level += (float(counts[before]) - level) / DENSITY_SPAN_STEPS
+        missing = np.log((wish[step] + 0.1) / (level + 0.1))
+        return np.asarray((DENSITY_PUSH * np.log(density) + DENSITY_PULL * missing) * counts, np.float32)
+
+    return keep
+
+
+def word_bias(matrix: NDArray[np.bool_], accent: np.float32, present: bool) -> NDArray[np.float32]:
+    """What may be played in a step, as numbers (W,) added to the logits; matrix is (W, 9).
+
+    Only the empty word where nobody is there; any but the empty word on an accent, the weightier the stronger it is.
     """
     weights = np.array([WEIGHTY.get(drum.name, 0.0) for drum in DRUMS])
-    bias = accent[:, None] * (matrix @ weights)
+    bias = accent * (matrix @ weights)
     empty = ~matrix.any(1)
-    bias[:, empty] = np.where(accent > 0, NEVER, -np.log(density))[:, None]
-    bias[np.ix_(~present, ~empty)] = NEVER
+    if accent > 0:
+        bias[empty] = NEVER
+    if not present:
+        bias[~empty] = NEVER
     return np.asarray(bias, np.float32)
 
 

@@ -171,6 +171,7 @@ class Shipped:
     title: str
     what: str
     rows: tuple[str, ...]
+    minutes: int
 
 
 LICENCE = "Apache-2.0"
@@ -181,36 +182,42 @@ SHIPPED = {
         "Hits transformer",
         "Rhythm of 8 bars (beats, accents, wished density, tempo) to hits of nine drums: one of 152 words a 16th.",
         ("TF w. hits sequence + U-Net",),
+        58,
     ),
     "drums-performance": Shipped(
         "unet",
         "Velocity and offset U-Net of the product",
         "Hits of 8 bars and the tempo to the velocity and the timing of every hit.",
         ("TF w. hits sequence + U-Net as shipped (sees 8 bars and the tempo)", "each drum's mean velocity, no offset"),
+        11,
     ),
     "drums-performance-paper": Shipped(
         "unet-paper",
         "Velocity and offset U-Net with the paper's inputs",
         "Hits of 2 bars and nothing else to velocities and offsets. Kept for the table; the product uses the other.",
         ("TF w. hits sequence + U-Net", "each drum's mean velocity, no offset"),
+        5,
     ),
     "drums-multi-hits": Shipped(
         "multi-hits",
         "Ablation: transformer with many outputs, with hits sequence",
         "Rhythm of 2 bars to words, velocities and offsets at once. Kept for the table alone.",
         ("TF multi-outputs w. hits sequence",),
+        8,
     ),
     "drums-multi": Shipped(
         "multi",
         "Ablation: transformer with many outputs, without hits sequence",
         "Rhythm of 2 bars to nine independent hits, velocities and offsets at once. Kept for the table alone.",
         ("TF multi-outputs w.o. hits sequence",),
+        8,
     ),
     "drums-groovae": Shipped(
         "groovae",
         "Baseline: GrooVAE, our own re-implementation",
         "Rhythm of 2 bars to hits, velocities and offsets by a recurrent VAE. Kept for the table alone.",
         ("GrooVAE (own)",),
+        6,
     ),
 }
 
@@ -291,6 +298,7 @@ def export(data: Path, runs: Path, *, date: str, scores: Path | None = None, fol
         for part, content in graphs.items():
             (folder / f"{name}.{part}.onnx").write_bytes(content)
         command = f"python -m kinebeat.drums.train --data DIR --model {shipped.model} --out runs/{shipped.model}"
+        command += f" --minutes {shipped.minutes}"
         if len(folders) > 1:
             command += f" --seed SEED, for seeds 0 to {len(folders) - 1}; their outputs are averaged"
         entry = {

@@ -9,6 +9,8 @@ import numpy as np
 from kinebeat.drums.models import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from kinebeat.drums.models import HitsModel
@@ -43,7 +45,7 @@ def go_on(
     *,
     temperature: float,
     top_k: int,
-    bias: NDArray[np.float32] | None = None,
+    steer: Callable[[int, NDArray[np.int64]], NDArray[np.float32]] | None = None,
 ) -> NDArray[np.int64]:
     """Fill windows with words, after those already played.
 
@@ -55,7 +57,8 @@ def go_on(
         chance: (B, S - C), see `draw_words`.
         temperature: see `draw_words`.
         top_k: see `draw_words`.
-        bias: (B, S - C, W) added to the logits; `NEVER` forbids a word.
+        steer: given how many steps were filled and the words (B,) before (the start word at first), what is added
+            to the logits (B, W); `NEVER` forbids a word.
 
     Returns:
         (B, S - C) words.
@@ -66,8 +69,8 @@ def go_on(
     for i in range(chance.shape[1]):
         out, state = model.step(before, state)
         logits = out[:, -1, : len(model.vocabulary)]
-        if bias is not None:
-            logits = logits + bias[:, i]
+        if steer is not None:
+            logits = logits + steer(i, before[:, -1])
         words[:, i] = draw_words(logits, chance[:, i], temperature=temperature, top_k=top_k)
         before = words[:, i : i + 1]
     return words
