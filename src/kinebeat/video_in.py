@@ -36,6 +36,9 @@ _STILL_FORMATS = {"image2", "ico", "tiff"}
 # Errors in a row after which a file is taken to be at its end rather than damaged in places.
 _MAX_ERRORS_IN_A_ROW = 200
 
+# A rate above this is no camera's.
+_FASTEST_FPS = 500
+
 logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
@@ -97,7 +100,7 @@ def probe(path: str | Path) -> VideoInfo:
             )
         turns = _quarter_turns(first)
         width, height = (first.height, first.width) if turns % 2 else (first.width, first.height)
-        fps = float(stream.average_rate or stream.guessed_rate or stream.base_rate or 30)
+        fps = _fps(stream)
         if stream.duration is not None and stream.time_base is not None:
             duration_s = float(stream.duration * stream.time_base)
         else:
@@ -141,14 +144,18 @@ def frames(
 
 
 def raw_frames(
-    path: str | Path, *, max_side: int | None = None, stride: int = 1, count: DecodeCount | None = None
+    path: str | Path,
+    *,
+    max_side: int | None = None,
+    least_step_s: float = 0.0,
+    count: DecodeCount | None = None,
 ) -> Iterator[tuple[float, VideoFrame, tuple[int, int], int]]:
     """Stream decoded frames as they are stored, for callers that convert them themselves.
 
     Args:
         path: a video file.
         max_side: bound on the longer side of the size that is proposed.
-        stride: yield every so manieth frame.
+        least_step_s: frames that follow the last one yielded sooner than this are left out.
         count: filled in while reading.
 
     Yields:
@@ -162,8 +169,8 @@ def raw_frames(
     count = count if count is not None else DecodeCount()
     with _opened(path) as (container, stream):
         origin_s = _origin_s(container)
-        step_s = 1.0 / float(stream.average_rate or stream.guessed_rate or 30)
-        last_s = -np.inf
+        step_s = 1.0 / _fps(stream)
+        last_s = yielded_s = -np.inf
         size, turns = (0, 0), 0
         for frame in _decoded(container, stream, count):
             if frame.time is not None:
@@ -176,7 +183,8 @@ def raw_frames(
             if count.frames == 0:
                 size, turns = _even_size(frame.width, frame.height, max_side), _quarter_turns(frame)
             count.frames += 1
-            if (count.frames - 1) % stride == 0:
+            if time_s - yielded_s >= least_step_s:
+                yielded_s = time_s
                 yield time_s, frame, size, turns
         if count.frames == 0:
             raise InputError(
@@ -255,6 +263,14 @@ def _decoded(container: InputContainer, stream: VideoStream, count: DecodeCount)
 def _origin_s(container: InputContainer) -> float:
     """Seconds on the file's clock that count as 0: the container's start."""
     return (container.start_time or 0) / av.time_base
+
+
+def _fps(stream: VideoStream) -> float:
+    """Average frame rate; where the file tells its clock's rate instead, as browsers' recordings do, a guess."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and rate <= _FASTEST_FPS:
+            return float(rate)
+    return 30.0
 
 
 def _quarter_turns(frame: VideoFrame) -> int:

@@ -35,8 +35,9 @@ BLEND = 2
 # Longer side of the pictures MediaPipe sees. It looks at the body in 256 pixels, so more gives little; 720p needs no
 # scaling, which costs more than the pixels it saves.
 PICTURE_SIDE = 1280
-# Frame rates above this are thinned: no movement needs them, and each picture costs as much as any other.
-MAX_FPS = 62.0
+# Pictures nearer in time than this are left out, so that 120 and 240 a second become 60: no movement needs them, and
+# each costs as much as any other. A little less than a sixtieth, as the times of phones waver.
+LEAST_STEP_S = 0.0135
 _MAX_WORKERS = 8
 # How much of its size is added on every side of the box in which a person is looked for again.
 _BOX_MARGIN = 0.25
@@ -88,8 +89,7 @@ def find_landmarks(
         KinebeatError: a worker process failed.
     """
     info = video_in.probe(path)
-    stride = max(1, ceil(info.fps / MAX_FPS))
-    expected = ceil(info.frames_estimate / stride)
+    expected = min(info.frames_estimate, ceil(info.duration_s / LEAST_STEP_S))
     wanted = min(usable_cores(), _MAX_WORKERS) if workers is None else max(1, workers)
     if expected:
         wanted = min(wanted, ceil(expected / CHUNK))
@@ -113,14 +113,14 @@ def find_landmarks(
             joined.add(answer)
             pool.release(answer.job.slot)
             done += 1
-            if progress is not None and expected:
-                progress(min(1.0, joined.frames / expected))
+            if progress is not None and info.duration_s > 0:
+                progress(min(1.0, times_s[joined.frames - 1] / info.duration_s))
 
     try:
         slot = filled = skip = 0
         tail: NDArray[np.uint8] | None = None
         for time_s, frame, (width, height), turns in video_in.raw_frames(
-            path, max_side=PICTURE_SIDE, stride=stride
+            path, max_side=PICTURE_SIDE, least_step_s=LEAST_STEP_S
         ):
             if pool is None:
                 pool = Pool(wanted, SlotShape(CHUNK + WARM_UP, width, height, turns))
