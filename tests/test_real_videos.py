@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import kinebeat
-import kinebeat.evaluation.alignment
 from kinebeat.errors import InputError
+from kinebeat.evaluation.alignment import pooled_alignment
 
 pytestmark = pytest.mark.data
 
@@ -70,7 +70,6 @@ def test_edge_cases(name, videos, tmp_path):
 
 def test_a_real_dancer_gets_drums_on_the_movement(videos):
     made = kinebeat.soundtrack(videos / "aist_d2m_test_0.mp4")
-    events = kinebeat.evaluation.alignment.clip_events(made)
-    score = kinebeat.evaluation.alignment.pooled_alignment([events])
+    score = pooled_alignment([made.events()])
     assert made.detected_share > 0.9
     assert score.score > score.null_mean + 2 * score.null_sd

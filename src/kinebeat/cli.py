@@ -188,7 +188,7 @@ def evaluate_alignment(
     quiet: QuietOption = False,
 ) -> None:
     """Score how well the drums of each clip land on its movement, beside a shift null."""
-    from kinebeat.evaluation.alignment import evaluate_alignment as evaluate
+    from kinebeat.evaluation.soundtracks import evaluate_alignment as evaluate
 
     with _progress(quiet) as progress:
         _finish_table(

@@ -50,7 +50,7 @@ class Outputs:
 
 def default_outputs(source: Path, chosen: Outputs) -> Outputs:
     """What is written where no output video is named: CLIP.soundtrack.mp4, or a WAV if there is no picture."""
-    from kinebeat.pipeline import is_keypoints
+    from kinebeat.pose import is_keypoints
 
     if not is_keypoints(source):
         return Outputs(source.with_suffix(".soundtrack.mp4"), chosen.midi, chosen.wav, chosen.plot, chosen.report)
@@ -158,10 +158,10 @@ def _write_video(
 
 def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
     from kinebeat.audio import envelope
-    from kinebeat.evaluation.alignment import clip_events, pooled_alignment
+    from kinebeat.evaluation.alignment import pooled_alignment
     from kinebeat.plot import Curve, plot
 
-    score = pooled_alignment([clip_events(made)])
+    score = pooled_alignment([made.events()])
     plot(
         out,
         duration_s=made.duration_s,

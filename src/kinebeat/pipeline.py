@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kinebeat.audio import Original
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.drums.track import DrumTrack
+    from kinebeat.evaluation.alignment import Events
     from kinebeat.motion import Motion
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
@@ -101,6 +102,13 @@ class Soundtrack:
         """Share of the frames in which a person was found."""
         return float(np.isfinite(self.pose.xy[..., 0]).any(1).mean())
 
+    def events(self) -> Events:
+        """Kinematic peaks and drum onsets, for scoring; drums that sound as one count once."""
+        from kinebeat.evaluation.alignment import Events
+
+        onsets_s = self.score.tracks[0].time_s
+        return Events(self.peaks.times_s, np.unique(np.round(onsets_s, 3)), self.duration_s)
+
     def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
         """Other drums on the same movement."""
         clock = Clock(progress, dict(self.seconds))
@@ -174,7 +182,7 @@ def soundtrack(
         InputError: the source cannot be used, or nobody is seen in it.
         OptionError: an option is outside what it may be.
     """
-    from kinebeat.pose import read_pose
+    from kinebeat.pose import is_keypoints, read_pose
     from kinebeat.video_in import probe
 
     source = Path(source)
@@ -202,11 +210,6 @@ def soundtrack(
         source, video, duration_s, track, motion, peaks, accents, rhythm, drums, score, settings, (), clock.seconds
     )
     return replace(made, warnings=_warnings(made))
-
-
-def is_keypoints(source: Path) -> bool:
-    """Whether a source is keypoints rather than a video."""
-    return source.is_dir() or source.suffix.lower() == ".npz"
 
 
 def _check(settings: Settings) -> None:

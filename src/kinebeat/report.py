@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinebeat.drums.kit import DRUMS
-from kinebeat.evaluation.alignment import Alignment, clip_events, pooled_alignment
+from kinebeat.evaluation.alignment import Alignment, pooled_alignment
 from kinebeat.evaluation.tables import versions
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
     """Everything about a soundtrack that a script may want; times in seconds of the clip, units in the names."""
     time_s, drum, velocity = made.drums.onsets()
     inside = (time_s >= 0) & (time_s < made.duration_s)
-    events = clip_events(made)
+    events = made.events()
     settings = made.settings
     return {
         "source": str(made.source),

@@ -10,7 +10,7 @@ from kinebeat.pose.track import PoseTrack
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PoseTrack", "load_pose", "read_pose", "save_pose"]
+__all__ = ["PoseTrack", "is_keypoints", "load_pose", "read_pose", "save_pose"]
 
 
 def read_pose(
@@ -51,6 +51,11 @@ def read_pose(
     times_s = even_times(raw.times_s, repeated, raw.change)
     new = ~repeated
     return clean(raw.xy[new], raw.visibility[new], times_s, "blazepose33", raw.size, raw.cuts[new])
+
+
+def is_keypoints(source: Path) -> bool:
+    """Whether a source is keypoints (an `.npz` or a folder of OpenPose JSON) rather than a video."""
+    return source.is_dir() or source.suffix.lower() == ".npz"
 
 
 def load_pose(path: str | Path) -> PoseTrack:

@@ -35,10 +35,7 @@ def repeated_frames(change: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     frames = len(change)
     usual = np.array(
-        [
-            np.percentile(change[max(1, i - _WINDOW) : i + _WINDOW + 1], 75) if frames > 1 else 0.0
-            for i in range(frames)
-        ]
+        [np.percentile(change[max(1, i - _WINDOW) : i + _WINDOW + 1], 75) if frames > 1 else 0.0 for i in range(frames)]
     )
     candidate = (change < REPEAT_SHARE * usual) & (usual > LEAST_CHANGE)
     candidate[:1] = False

@@ -71,9 +71,7 @@ def clean(
     return PoseTrack(xy, score, times_s, LAYOUT, shot, size)
 
 
-def _believed(
-    xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int]
-) -> NDArray[np.float32]:
+def _believed(xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Joints that are inside the picture and believed; none at all where too few are left for a person."""
     margin = _MARGIN * max(size)
     with np.errstate(invalid="ignore"):

@@ -46,19 +46,13 @@ def load_pose(path: str | Path) -> PoseTrack:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(
-            path, "not an npz file of plain arrays", f"write one with numpy.savez: {_WANTED}"
-        ) from error
+        raise InputError(path, "not an npz file of plain arrays", f"write one with numpy.savez: {_WANTED}") from error
     missing = [name for name in ("xy", "score", "times_s", "layout") if name not in arrays]
     if missing:
-        raise InputError(
-            path, f"expected {_WANTED}; {', '.join(missing)} missing, found {', '.join(arrays)}", _REMEDY
-        )
+        raise InputError(path, f"expected {_WANTED}; {', '.join(missing)} missing, found {', '.join(arrays)}", _REMEDY)
     layout = str(arrays["layout"])
     if layout not in skeleton.LAYOUTS:
-        raise InputError(
-            path, f"unknown joint layout {layout!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}"
-        )
+        raise InputError(path, f"unknown joint layout {layout!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}")
     joints = len(skeleton.LAYOUTS[layout].joints)
     xy, score, times_s = (_real(path, name, arrays[name]) for name in ("xy", "score", "times_s"))
     frames = len(times_s) if times_s.ndim == 1 else -1
@@ -137,9 +131,7 @@ def read_openpose(folder: str | Path, *, fps: float = 30.0) -> PoseTrack:
         )
     first, last = min(files), max(files)
     if last - first > 100 * len(files) + 1000:
-        raise InputError(
-            folder, f"frame numbers run from {first} to {last} with too few files between", "check it"
-        )
+        raise InputError(folder, f"frame numbers run from {first} to {last} with too few files between", "check it")
     xy = np.full((last - first + 1, 25, 2), np.nan, np.float32)
     score = np.zeros((last - first + 1, 25), np.float32)
     before: NDArray[np.float32] | None = None
@@ -216,9 +208,7 @@ def _check_times(path: Path, times_s: NDArray[np.float64]) -> None:
         raise InputError(path, "times_s holds NaN or infinite values", "give every frame its time in seconds")
     if (np.diff(times_s) <= 0).any():
         where = int(np.argmax(np.diff(times_s) <= 0)) + 1
-        raise InputError(
-            path, f"times_s does not increase at frame {where}", "sort the frames and drop repeated ones"
-        )
+        raise InputError(path, f"times_s does not increase at frame {where}", "sort the frames and drop repeated ones")
 
 
 def _shot(path: Path, shot: NDArray[Any] | None, frames: int) -> NDArray[np.int32]:

@@ -103,9 +103,9 @@ def smoothed(
     c0, c1, c2 = s2 * s4 - s3 * s3, s2 * s3 - s1 * s4, s1 * s3 - s2 * s2
     whole = s0 * c0 + s1 * c1 + s2 * c2
     good = seen & (neighbours >= 5) & (whole > 1e-9)
-    shift = (
-        c0[..., None] * products[0] + c1[..., None] * products[1] + c2[..., None] * products[2]
-    ) / np.where(good, whole, 1.0)[..., None]
+    shift = (c0[..., None] * products[0] + c1[..., None] * products[1] + c2[..., None] * products[2]) / np.where(
+        good, whole, 1.0
+    )[..., None]
     result: NDArray[np.float32] = np.where(good[..., None], base + shift, xy).astype(np.float32)
     return result
 
@@ -141,9 +141,7 @@ def bridged(
     missing_s = times_s[b] - times_s[a] - np.median(np.diff(times_s))
     fill = ~seen & (before >= 0) & (after < frames) & (shot[a] == shot[b]) & (missing_s <= longest_s)
     joint = np.broadcast_to(np.arange(xy.shape[1]), seen.shape)
-    share = np.where(
-        fill, (times_s[:, None] - times_s[a]) / np.where(fill, times_s[b] - times_s[a], 1.0), 0.0
-    )
+    share = np.where(fill, (times_s[:, None] - times_s[a]) / np.where(fill, times_s[b] - times_s[a], 1.0), 0.0)
     line = xy[a, joint] + share[..., None] * (xy[b, joint] - xy[a, joint])
     new_xy: NDArray[np.float32] = np.where(fill[..., None], line, xy).astype(np.float32)
     around = 0.5 * (score[a, joint] + share * (score[b, joint] - score[a, joint]))

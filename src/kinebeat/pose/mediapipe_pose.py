@@ -167,9 +167,7 @@ def _store(frame: VideoFrame, into: NDArray[np.uint8], width: int, height: int) 
     flat = into.reshape(-1)
     at = 0
     for plane in small.planes:
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-            : plane.height, : plane.width
-        ]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         flat[at : at + rows.size] = rows.ravel()
         at += rows.size
 
