@@ -112,9 +112,7 @@ def test_a_picture_stored_sideways_is_turned_first(
     assert np.nanmedian(off) < 4
 
 
-def test_irregular_times_reach_the_track(
-    puppet_clip: tuple[Path, Dance], write_video: Write, tmp_path: Path
-) -> None:
+def test_irregular_times_reach_the_track(puppet_clip: tuple[Path, Dance], write_video: Write, tmp_path: Path) -> None:
     keep = [0, 1, 2, 5, 6, 9, 10, 11, 15, 16]
     pictures = [p for i, (_, p) in enumerate(frames(puppet_clip[0])) if i in keep]
     path = write_video(tmp_path / "vfr.mp4", pictures, times_s=[i / 25 for i in keep])
@@ -224,14 +222,10 @@ def test_a_plain_script_can_call_it(puppet_clip: tuple[Path, Dance], tmp_path: P
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupt_leaves_no_process_behind(
-    write_video: Write, tmp_path: Path, kill: signal.Signals
-) -> None:
+def test_an_interrupt_leaves_no_process_behind(write_video: Write, tmp_path: Path, kill: signal.Signals) -> None:
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 255, (240, 320, 3), np.uint8) for _ in range(8)]
-    path = write_video(
-        tmp_path / "long.mp4", (noise[i % 8] for i in range(1500)), options={"preset": "ultrafast"}
-    )
+    path = write_video(tmp_path / "long.mp4", (noise[i % 8] for i in range(1500)), options={"preset": "ultrafast"})
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(path)],
         stdout=subprocess.PIPE,

@@ -213,9 +213,7 @@ def empty(folder: Path) -> Path:
         (empty, "no OpenPose files"),
     ],
 )
-def test_bad_folders_are_told_what_was_expected(
-    tmp_path: Path, make: Callable[[Path], Path], said: str
-) -> None:
+def test_bad_folders_are_told_what_was_expected(tmp_path: Path, make: Callable[[Path], Path], said: str) -> None:
     folder = make(tmp_path / "json")
     with pytest.raises(InputError, match=said) as caught:
         read_pose(folder)

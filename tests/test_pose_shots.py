@@ -15,9 +15,7 @@ def scene(seed: int, frames: int, drift: float = 0.1) -> np.ndarray:
     y, x = np.mgrid[:THUMB_SIDE, :THUMB_SIDE]
     pictures = np.full((frames, THUMB_BYTES), 128, np.uint8)
     for i in range(frames):
-        luma = 128 + sum(
-            20 * np.sin(a * (x + drift * i) + b * y + p) for (a, b), p in zip(waves, phase, strict=True)
-        )
+        luma = 128 + sum(20 * np.sin(a * (x + drift * i) + b * y + p) for (a, b), p in zip(waves, phase, strict=True))
         pictures[i, : THUMB_SIDE**2] = np.clip(luma, 0, 255).ravel()
     return pictures
 

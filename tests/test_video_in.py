@@ -56,9 +56,7 @@ def test_pictures_are_rgb_and_in_order(tmp_path: Path, write_video: Write) -> No
 
 
 @pytest.mark.parametrize(("rotation", "corner"), [(0, "UL"), (90, "LL"), (180, "LR"), (-90, "UR")])
-def test_rotation_in_the_file_is_applied(
-    tmp_path: Path, write_video: Write, rotation: int, corner: str
-) -> None:
+def test_rotation_in_the_file_is_applied(tmp_path: Path, write_video: Write, rotation: int, corner: str) -> None:
     path = write_video(tmp_path / "a.mp4", numbered(3), rotation_deg=rotation)
     info = probe(path)
     _, picture = next(frames(path))

@@ -190,9 +190,7 @@ def _room(size: tuple[int, int], horizon_y: float) -> NDArray[np.uint8]:
     """A wall that is lighter above, and a floor that fades towards the wall."""
     width, height = size
     row = np.arange(height)[:, None]
-    wall = np.array(_WALL_TOP) + (np.array(_WALL_BOTTOM) - np.array(_WALL_TOP)) * np.clip(
-        row / horizon_y, 0, 1
-    )
+    wall = np.array(_WALL_TOP) + (np.array(_WALL_BOTTOM) - np.array(_WALL_TOP)) * np.clip(row / horizon_y, 0, 1)
     depth = np.clip((row - horizon_y) / max(height - horizon_y, 1), 0, 1)
     floor = np.array(_FLOOR) * (0.92 + 0.14 * depth)
     column = np.where(row < horizon_y, wall, floor)

@@ -222,9 +222,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not moving:
             if container.streams.audio:
-                raise InputError(
-                    path, "holds sound but no picture", "give the video that the movement is seen in"
-                )
+                raise InputError(path, "holds sound but no picture", "give the video that the movement is seen in")
             raise InputError(path, "holds no picture", "give a video")
         stream = moving[0]
         stream.thread_type = "AUTO"

@@ -196,7 +196,7 @@ SHIPPED = {
         "Velocity and offset U-Net with the paper's inputs",
         "Hits of 2 bars and nothing else to velocities and offsets. Kept for the table; the product uses the other.",
         ("TF w. hits sequence + U-Net", "each drum's mean velocity, no offset"),
-        5,
+        7,
     ),
     "drums-multi-hits": Shipped(
         "multi-hits",

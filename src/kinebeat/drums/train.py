@@ -51,7 +51,7 @@ RECIPES = {
     "groovae": Recipe(bars=2, steps=4000, batch=64),
     "multi": Recipe(bars=2, steps=2500, batch=32, net={"width": 64, "steps": 32, "words": False, "performance": True}),
     "multi-hits": Recipe(bars=2, steps=2500, batch=32, net={"width": 64, "steps": 32, "performance": True}),
-    "unet-paper": Recipe(bars=2, steps=4000, batch=64, fills=True, net={"dropout": 0.2}),
+    "unet-paper": Recipe(bars=2, steps=8000, batch=64, fills=True, net={"dropout": 0.2}),
     "unet": Recipe(bars=8, steps=4000, batch=16, fills=True, net={"extras": 1, "dropout": 0.15}),
 }
 
