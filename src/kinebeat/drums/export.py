@@ -217,7 +217,7 @@ SHIPPED = {
         "Baseline: GrooVAE, our own re-implementation",
         "Rhythm of 2 bars to hits, velocities and offsets by a recurrent VAE. Kept for the table alone.",
         ("GrooVAE (own)",),
-        6,
+        14,
     ),
 }
 
