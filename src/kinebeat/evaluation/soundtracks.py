@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinebeat.accents import WEAKEST_PEAK, paper_style, paper_style_times_s, peaks
-from kinebeat.errors import KinebeatError
+from kinebeat.errors import InputError
 from kinebeat.evaluation.alignment import Events, pooled_alignment
 from kinebeat.motion import paper_kinematic_offsets
 from kinebeat.pipeline import soundtrack
@@ -52,8 +52,8 @@ def evaluate_alignment(
 
         try:
             made = soundtrack(source, seed=seed, workers=workers, progress=stage)
-        except KinebeatError as error:
-            rows.append({"name": source.name, "left_out": str(error)})
+        except InputError as error:
+            rows.append({"name": source.name, "left_out": error.problem})
             continue
         own = made.events()
         rows.append(_row(source.name, [own], seed) | {"beat": made.grid.source, "tempo_bpm": made.grid.tempo_bpm})
