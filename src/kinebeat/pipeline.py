@@ -246,8 +246,9 @@ def _warnings(made: Soundtrack) -> tuple[str, ...]:
         said.append("hardly any movement was found; the drums only keep the beat, quietly")
     elif made.grid.source == "accents":
         said.append(
-            f"the movement has no clear beat of its own (confidence {made.grid.confidence:.2f}, {CLEAR_BEAT:.2f} needed);"
-            " the accents lead, on the tempo that fits them best; --tempo fixes another"
+            "the movement has no clear beat of its own "
+            f"(confidence {made.grid.confidence:.2f}, {CLEAR_BEAT:.2f} needed); "
+            "the accents lead, on the tempo that fits them best; --tempo fixes another"
         )
     return tuple(said)
 
