@@ -40,6 +40,9 @@ def evaluate_alignment(
         seed: of drums, shifts and baselines.
         workers: processes that look for the person.
         progress: called with the stage and the share of it that is done.
+
+    Raises:
+        InputError: the only source cannot be used.
     """
     rows: list[dict[str, Any]] = []
     pools: dict[str, list[Events]] = {name: [] for name in _POOLS}
@@ -53,6 +56,8 @@ def evaluate_alignment(
         try:
             made = soundtrack(source, seed=seed, workers=workers, progress=stage)
         except InputError as error:
+            if len(sources) == 1:
+                raise
             rows.append({"name": source.name, "left_out": error.problem})
             continue
         own = made.events()

@@ -1,0 +1,88 @@
+"""The README says what the project does: its figures are those of the results, its links and commands exist."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kinebeat.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows(name: str) -> dict[str, dict]:
+    content = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return {row["name"]: row for row in content["rows"]}
+
+
+def short(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("0.", ".", 1)
+
+
+@pytest.mark.parametrize(
+    ("label", "row"),
+    [
+        ("Kinebeat", "pooled"),
+        ("Kinebeat, against lowest speed instead of braking", "pooled, lowest speed"),
+        ("Kinebeat, against acceleration", "pooled, peaks of acceleration"),
+        ("metronome in eighths at the same tempo", "baseline: metronome in eighths"),
+        ("RhythmicNet's rhythm of beats and style, on our grid", "baseline: RhythmicNet's beats and style"),
+        ("as many onsets at random", "baseline: onsets at random"),
+    ],
+)
+def test_alignment_figures(label, row):
+    found = rows("alignment")[row]
+    there, back = found["movement_to_sound"], found["sound_to_movement"]
+    said = (
+        f"| {label} | {short(there, 2)} | {short(found['null_mean'], 2)} | {found['z']:.1f} "
+        f"| {short(back, 2)} (null {short(found['sound_to_movement_null'], 2)}) | {found['onsets_per_s']:.1f} |"
+    )
+    assert said in README
+
+
+def test_drum_figures():
+    found = rows("drums")
+    for label, row in (
+        ("transformer with hit words + U-Net (ours)", "TF w. hits sequence + U-Net"),
+        ("GrooVAE, our re-implementation", "GrooVAE (own)"),
+    ):
+        figures = found[row]
+        said = (
+            f"| {label} | {figures['ndb']} | {short(figures['velocity_mse'], 4)} | {short(figures['offset_mse'], 4)} |"
+        )
+        assert said in README
+
+
+def test_cost_figures():
+    speed, memory = rows("speed"), rows("memory")
+    assert f"{speed['whole run']['s_per_s_of_video']:.2f} s per second of video" in README
+    assert f"{speed['whole run / pose alone']['ratio']:.2f} times" in README
+    assert f"{memory['1 minutes']['peak_megabytes']:.0f} MB for a one-minute" in README
+    assert f"{memory['10 minutes']['peak_megabytes']:.0f} MB for a ten-minute" in README
+    assert f"{speed['shipped weights']['megabytes']:.1f} MB" in README
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_options_of_the_examples_exist():
+    known = {option for command in app.registered_commands for option in _options(command.callback)}
+    for option in re.findall(r"--[a-z]+", "\n".join(re.findall(r"^kinebeat .*$", README, flags=re.MULTILINE))):
+        assert option in known, option
+
+
+def _options(callback: object) -> set[str]:
+    import typing
+
+    hints = typing.get_type_hints(callback, include_extras=True)
+    declared = set()
+    for name, hint in hints.items():
+        declared.add(f"--{name.replace('_', '-')}")
+        for info in getattr(hint, "__metadata__", ()):
+            declared |= {flag for flag in getattr(info, "param_decls", None) or () if flag.startswith("--")}
+    return declared
