@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kinebeat
-from kinebeat.errors import InputError, OptionError, OutputError
+from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
 from kinebeat.evaluation.alignment import beat_alignment
 from kinebeat.pose import save_pose
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
@@ -137,6 +137,14 @@ def test_keypoints_alone_have_no_picture(tmp_path, made):
 def test_options_outside_their_range_are_refused(steady, options):
     with pytest.raises(OptionError):
         kinebeat.soundtrack(steady, **options)
+
+
+def test_what_cannot_be_is_refused_before_the_work(steady, tmp_path):
+    seen = []
+    for options in ({"soundfont": tmp_path / "missing.sf2"}, {"tempo_bpm": 5}, {"kit": "spoons"}):
+        with pytest.raises(KinebeatError):
+            kinebeat.soundtrack(steady, progress=lambda stage, share: seen.append(stage), **options)
+    assert seen == []
 
 
 def test_nobody_in_the_keypoints_is_an_input_error(tmp_path):

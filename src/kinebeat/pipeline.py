@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.accents import WEAKEST_ACCENT, WEAKEST_PEAK, find_accents, movement_peaks
-from kinebeat.beats.tracking import CLEAR_BEAT, track_beats
+from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo, track_beats
 from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import compute_motion
 from kinebeat.rhythm import compose
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SPARSEST, DENSEST = 0.1, 2.0
 LONGEST_STILL_S = 1.0
 """A video whose last picture comes sooner before its end than this is whole; else its end cannot be read."""
+HEARING = ("pose", "movement", "beats")
+"""Stages that all variants of a soundtrack share."""
 SELDOM_SEEN = 0.5
 """Share of frames with a person below which the user is told."""
 
@@ -75,7 +77,7 @@ class Soundtrack:
         score: the notes.
         settings: what the user chose.
         warnings: one line each, for the user.
-        seconds: time spent by stage.
+        seconds: time spent by stage; saving adds its own.
     """
 
     source: Path
@@ -111,7 +113,7 @@ class Soundtrack:
 
     def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
         """Other drums on the same movement."""
-        clock = Clock(progress, dict(self.seconds))
+        clock = Clock(progress, {stage: self.seconds[stage] for stage in HEARING if stage in self.seconds})
         settings = replace(self.settings, seed=seed)
         drums, score = _play(self.rhythm, self.duration_s, settings, clock)
         return replace(self, drums=drums, score=score, settings=settings, seconds=clock.seconds)
@@ -213,12 +215,18 @@ def soundtrack(
 
 
 def _check(settings: Settings) -> None:
+    """Refuse what cannot be, before the work is done."""
     from kinebeat.score import KITS
+    from kinebeat.soundfont import open_soundfont
 
     if not SPARSEST <= settings.density <= DENSEST:
         raise OptionError(f"density {settings.density:g}: expected {SPARSEST:g} to {DENSEST:g}")
     if settings.kit not in KITS:
         raise OptionError(f"kit {settings.kit!r}: expected one of {', '.join(KITS)}")
+    if settings.tempo_bpm is not None:
+        check_tempo(settings.tempo_bpm)
+    if settings.soundfont is not None:
+        open_soundfont(settings.soundfont)
 
 
 def _play(rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock) -> tuple[DrumTrack, Score]:

@@ -51,8 +51,7 @@ def track_beats(
         OptionError: the tempo is outside 30 to 300 BPM.
     """
     if tempo_bpm is not None:
-        if not 30 <= tempo_bpm <= 300:
-            raise OptionError(f"tempo {tempo_bpm:g} BPM: expected 30 to 300")
+        check_tempo(tempo_bpm)
         return _cover(_constant_beats(accents, duration_s, tempo_bpm), accents, duration_s, 1.0, "tempo")
     if activation is None:
         activation = movement_activation(accents, duration_s)
@@ -65,6 +64,16 @@ def track_beats(
     if len(beats_s) < 2:
         beats_s = _constant_beats(accents, duration_s, tempo)
     return _cover(beats_s, accents, duration_s, confidence, "movement")
+
+
+def check_tempo(tempo_bpm: float) -> None:
+    """Refuse a tempo that nobody plays.
+
+    Raises:
+        OptionError: it is outside 30 to 300 BPM.
+    """
+    if not 30 <= tempo_bpm <= 300:
+        raise OptionError(f"tempo {tempo_bpm:g} BPM: expected 30 to 300")
 
 
 def movement_activation(accents: Accents, duration_s: float) -> NDArray[np.float64]:
