@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from kinebeat.cli import main
@@ -148,14 +149,16 @@ def test_a_stop_leaves_nothing_behind(sent, puppet_path, tmp_path):
     code = "from kinebeat.cli import main; main()"
     words = ["soundtrack", str(puppet_path), "-o", str(tmp_path / "out.mp4"), "--wav", str(tmp_path / "out.wav")]
     process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
-    if process.poll() is not None:
-        pytest.skip("the run was over before it could be stopped")
+    watched = psutil.Process(process.pid)
+    while not (workers := watched.children()):  # the pose has begun, the outputs have not
+        time.sleep(0.01)
     os.kill(process.pid, sent)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped" in said
     assert not list(tmp_path.iterdir())
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
 
 
 def test_version_and_help(capsys):
