@@ -20,7 +20,8 @@ def motion_at(speed: np.ndarray, present: np.ndarray | None = None) -> Motion:
     zeros = np.zeros(len(speed), np.float32)
     present = np.ones(len(speed), bool) if present is None else present
     times_s = np.arange(len(speed)) / MOTION_FPS
-    return Motion(times_s, np.zeros((len(speed), 12), np.float32), zeros, zeros, speed.astype(np.float32), present)
+    velocity, directogram = np.zeros((len(speed), 17, 2), np.float32), np.zeros((len(speed), 12), np.float32)
+    return Motion(times_s, velocity, directogram, zeros, zeros, speed.astype(np.float32), present)
 
 
 def composed(times_s: list[float], strength: list[float], grid: BeatGrid = GRID) -> Rhythm:

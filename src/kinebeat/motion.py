@@ -59,6 +59,8 @@ class Motion:
 
     Attributes:
         times_s: (T,) float64, `MOTION_FPS` apart, over the whole clip.
+        velocity: (T, J, 2) float32, velocity of each joint without the slow motion of the whole body, body heights
+            per second, x right and y down; NaN where the joint is not seen.
         directogram: (T, bins) float32, speed by direction, body heights per second (RhythmicNet eq. 1).
         acceleration: (T,) float32, kinematic offsets with the sign RhythmicNet gives them: how hard the joints speed
             up, mean over joints, body heights per second squared.
@@ -69,6 +71,7 @@ class Motion:
     """
 
     times_s: NDArray[np.float64]
+    velocity: NDArray[np.float32]
     directogram: NDArray[np.float32]
     acceleration: NDArray[np.float32]
     deceleration: NDArray[np.float32]
@@ -132,6 +135,7 @@ def compute_motion(pose: PoseTrack, duration_s: float, bins: int = PAPER_BINS) -
         deceleration += np.maximum(-change, 0)
     return Motion(
         times_s=times_s,
+        velocity=velocity,
         directogram=directogram,
         acceleration=acceleration.astype(np.float32),
         deceleration=deceleration.astype(np.float32),
