@@ -1,7 +1,8 @@
 """Kinebeat hears the rhythm in human movement.
 
 `soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
-noun that led to it. Importing the package is quick and silent; what is heavy is loaded when it is first used.
+noun that led to it. `hear(path)` stops at the beats: a `Heard`. Importing the package is quick and silent; what is
+heavy is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.drums.track import DrumTrack
     from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
+    from kinebeat.hearing import Heard, hear
     from kinebeat.motion import Motion
     from kinebeat.pipeline import Soundtrack, soundtrack
     from kinebeat.pose.track import PoseTrack
@@ -26,6 +28,7 @@ _HOME = {
     "Accents": "kinebeat.accents",
     "BeatGrid": "kinebeat.beats.grid",
     "DrumTrack": "kinebeat.drums.track",
+    "Heard": "kinebeat.hearing",
     "InputError": "kinebeat.errors",
     "KinebeatError": "kinebeat.errors",
     "Motion": "kinebeat.motion",
@@ -35,6 +38,7 @@ _HOME = {
     "Rhythm": "kinebeat.rhythm",
     "Score": "kinebeat.score",
     "Soundtrack": "kinebeat.pipeline",
+    "hear": "kinebeat.hearing",
     "soundtrack": "kinebeat.pipeline",
 }
 
@@ -42,6 +46,7 @@ __all__ = [
     "Accents",
     "BeatGrid",
     "DrumTrack",
+    "Heard",
     "InputError",
     "KinebeatError",
     "Motion",
@@ -51,6 +56,7 @@ __all__ = [
     "Rhythm",
     "Score",
     "Soundtrack",
+    "hear",
     "soundtrack",
 ]
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.accents import WEAKEST_ACCENT, WEAKEST_PEAK, find_accents, movement_peaks
-from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo, track_beats
-from kinebeat.errors import InputError, OptionError
-from kinebeat.motion import compute_motion
+from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
+from kinebeat.clock import Clock
+from kinebeat.errors import OptionError
+from kinebeat.hearing import hear
 from kinebeat.rhythm import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kinebeat.accents import Accents
     from kinebeat.audio import Original
@@ -32,13 +30,11 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, float], None]
 
+__all__ = ["Clock", "Settings", "Soundtrack", "soundtrack"]
+
 SPARSEST, DENSEST = 0.1, 2.0
-LONGEST_STILL_S = 1.0
-"""A video whose last picture comes sooner before its end than this is whole; else its end cannot be read."""
 HEARING = ("pose", "movement", "beats")
 """Stages that all variants of a soundtrack share."""
-SELDOM_SEEN = 0.5
-"""Share of frames with a person below which the user is told."""
 
 
 @dataclass(frozen=True)
@@ -184,34 +180,33 @@ def soundtrack(
         InputError: the source cannot be used, or nobody is seen in it.
         OptionError: an option is outside what it may be.
     """
-    from kinebeat.pose import is_keypoints, read_pose
-    from kinebeat.video_in import probe
-
-    source = Path(source)
     settings = Settings(tempo_bpm, density, kit, None if soundfont is None else Path(soundfont), seed)
     _check(settings)
-    clock = Clock(progress, {})
-    video = None if is_keypoints(source) else probe(source)
-    with clock.stage("pose") as report:
-        track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
-    if not np.isfinite(track.xy).any():
-        raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give --pose")
-    readable_s = _readable_s(track)
-    cut_off = video is not None and pose is None and readable_s < video.duration_s - LONGEST_STILL_S
-    duration_s = readable_s if video is None or cut_off else max(video.duration_s, float(track.times_s[-1]))
-    with clock.stage("movement"):
-        motion = compute_motion(track, duration_s)
-        peaks = movement_peaks(motion)
-        accents = find_accents(motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
+    heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, workers=workers, progress=progress)
+    clock = Clock(progress, heard.seconds)
     with clock.stage("beats"):
-        # The weak accents too, but no bare peaks: those come before the landing that a beat is heard on.
-        grid = track_beats(find_accents(motion, weakest=WEAKEST_PEAK), duration_s, tempo_bpm)
-        rhythm = compose(grid, accents, motion)
-    drums, score = _play(rhythm, duration_s, settings, clock)
-    made = Soundtrack(
-        source, video, duration_s, track, motion, peaks, accents, rhythm, drums, score, settings, (), clock.seconds
+        peaks = movement_peaks(heard.motion)
+        accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
+        rhythm = compose(heard.grid, accents, heard.motion)
+    drums, score = _play(rhythm, heard.duration_s, settings, clock)
+    warnings = list(heard.warnings)
+    if not len(accents.times_s):
+        warnings.append("there are no accents; the drums only keep the beat, quietly")
+    return Soundtrack(
+        source=heard.source,
+        video=heard.video,
+        duration_s=heard.duration_s,
+        pose=heard.pose,
+        motion=heard.motion,
+        peaks=peaks,
+        accents=accents,
+        rhythm=rhythm,
+        drums=drums,
+        score=score,
+        settings=settings,
+        warnings=tuple(warnings),
+        seconds=clock.seconds,
     )
-    return replace(made, warnings=_warnings(made))
 
 
 def _check(settings: Settings) -> None:
@@ -223,8 +218,6 @@ def _check(settings: Settings) -> None:
         raise OptionError(f"density {settings.density:g}: expected {SPARSEST:g} to {DENSEST:g}")
     if settings.kit not in KITS:
         raise OptionError(f"kit {settings.kit!r}: expected one of {', '.join(KITS)}")
-    if settings.tempo_bpm is not None:
-        check_tempo(settings.tempo_bpm)
     if settings.soundfont is not None:
         open_soundfont(settings.soundfont)
 
@@ -236,50 +229,3 @@ def _play(rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock) -
     with clock.stage("drums") as report:
         drums = Drummer().play(rhythm, seed=settings.seed, density=settings.density, progress=report)
         return drums, score_from_drums(drums, duration_s, settings.kit)
-
-
-def _readable_s(track: PoseTrack) -> float:
-    """When the last frame that could be read ends."""
-    times_s = track.times_s
-    return float(times_s[-1] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
-
-
-def _warnings(made: Soundtrack) -> tuple[str, ...]:
-    said = []
-    if made.video is not None and made.duration_s < made.video.duration_s - LONGEST_STILL_S:
-        said.append(f"only the first {made.duration_s:.1f} of {made.video.duration_s:.1f} seconds can be read")
-    if made.detected_share < SELDOM_SEEN:
-        said.append(f"a person is seen in only {made.detected_share:.0%} of the frames; the rest is silent")
-    if not len(made.accents.times_s):
-        said.append("hardly any movement was found; the drums only keep the beat, quietly")
-    elif made.grid.source == "accents":
-        said.append(
-            "the movement has no clear beat of its own "
-            f"(confidence {made.grid.confidence:.2f}, {CLEAR_BEAT:.2f} needed); "
-            "the accents lead, on the tempo that fits them best; --tempo fixes another"
-        )
-    return tuple(said)
-
-
-class Clock:
-    """Times the stages and passes their progress on."""
-
-    def __init__(self, progress: Progress | None, seconds: dict[str, float]) -> None:
-        self._progress = progress
-        self.seconds = seconds
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Run one stage; yields what reports the share of it that is done."""
-
-        def report(share: float) -> None:
-            if self._progress is not None:
-                self._progress(name, min(1.0, share))
-
-        report(0.0)
-        start = time.perf_counter()
-        try:
-            yield report
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-        report(1.0)

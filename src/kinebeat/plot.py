@@ -1,7 +1,8 @@
 """Draws a soundtrack: movement, beats, accents, rhythm, drum roll and waveform on one time axis.
 
-The rows are those of RhythmicNet's figure 6. A long clip is wrapped into lines like a page of music. Nothing here
-touches matplotlib's global state, so drawing works in any thread and without a screen.
+The rows are those of RhythmicNet's figure 6. A long clip is wrapped into lines like a page of music; `new_page` and
+`write_page` do that for any rows. Nothing here touches matplotlib's global state, so drawing works in any thread and
+without a screen.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.drums.kit import DRUMS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kinebeat.beats.grid import BeatGrid
     from kinebeat.drums.track import DrumTrack
     from kinebeat.rhythm import Rhythm
 
@@ -55,6 +58,14 @@ class Curve:
     name: str
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a page: its stretch of the clip, first and last second, and its rows from the top."""
+
+    span: tuple[float, float]
+    axes: list[Axes]
+
+
 def plot(
     path: str | Path,
     *,
@@ -82,30 +93,49 @@ def plot(
         title: above it all, such as the clip's name and tempo.
         note: below it all, such as the alignment score.
     """
+    duration_s = max(duration_s, 0.1)
+    figure, lines = new_page(duration_s, ROWS)
+    top = float(np.percentile(movement.values, 99.5)) if len(movement.values) else 0.0
+    loudest = max(float(np.abs(outline).max(initial=0)), 1e-3)
+    for line in lines:
+        _draw_movement(line.axes[0], movement, accent_times_s, accent_strength, top, line.span)
+        _draw_rhythm(line.axes[1], rhythm, line.span)
+        _draw_drums(line.axes[2], drums, line.span)
+        _draw_sound(line.axes[3], outline, duration_s, loudest, line.span)
+        for ax in line.axes:
+            draw_beats(ax, rhythm.grid, line.span, duration_s)
+    _draw_key(lines[0].axes[0], movement)
+    write_page(figure, path, title, note)
+
+
+def new_page(duration_s: float, rows: Sequence[tuple[str, float]], head_in: float = 0.0) -> tuple[Figure, list[Line]]:
+    """An empty page of as many lines as the clip needs.
+
+    Args:
+        duration_s: length of the clip.
+        rows: name and height in inches of each row of a line, from the top.
+        head_in: inches left free between the title and the first row.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    duration_s = max(duration_s, 0.1)
     lines, line_s = _lines(duration_s)
     width = 1.7 + np.clip(line_s * INCHES_PER_S, 7.0, 26.0)
-    heights = [height for _ in range(lines) for _, height in ROWS]
-    figure = Figure(figsize=(width, 0.62 + sum(heights) + 0.45 * lines), dpi=100, facecolor="white")
+    height = sum(height for _, height in rows)
+    figure = Figure(figsize=(width, 0.62 + head_in + lines * (height + 0.45)), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    top = float(np.percentile(movement.values, 99.5)) if len(movement.values) else 0.0
-    loudest = max(float(np.abs(outline).max(initial=0)), 1e-3)
-    for line in range(lines):
-        span = (line * line_s, (line + 1) * line_s)
-        axes = _line_axes(figure, lines, line)
-        _draw_movement(axes[0], movement, accent_times_s, accent_strength, top, span)
-        _draw_rhythm(axes[1], rhythm, span)
-        _draw_drums(axes[2], drums, span)
-        _draw_sound(axes[3], outline, duration_s, loudest, span)
-        for ax in axes:
-            _draw_beats(ax, rhythm, span, min(span[1], duration_s))
-            ax.set_xlim(*span)
-        axes[3].set_xlabel("seconds" if line == lines - 1 else "", color=INK)
-        if line == 0:
-            _draw_key(axes[0], movement)
+    page = []
+    for number in range(lines):
+        line = Line((number * line_s, (number + 1) * line_s), _line_axes(figure, rows, lines, number))
+        for ax in line.axes:
+            ax.set_xlim(*line.span)
+        line.axes[-1].set_xlabel("seconds" if number == lines - 1 else "", color=INK)
+        page.append(line)
+    return figure, page
+
+
+def write_page(figure: Figure, path: str | Path, title: str, note: str) -> None:
+    """Write a page as PNG, with a line above it all and one below."""
     figure.suptitle(title, x=0.01, y=1 - 0.12 / figure.get_figheight(), ha="left", va="top", color=INK, fontsize=12)
     figure.text(0.01, 0.1 / figure.get_figheight(), note, ha="left", va="bottom", color=SOFT, fontsize=9)
     # A new file each time must differ only where the picture does: no date, no version.
@@ -120,20 +150,20 @@ def _lines(duration_s: float) -> tuple[int, float]:
     return lines, duration_s / lines
 
 
-def _line_axes(figure: Figure, lines: int, line: int) -> list[Axes]:
-    """The four rows of one line, one under the other."""
+def _line_axes(figure: Figure, rows: Sequence[tuple[str, float]], lines: int, line: int) -> list[Axes]:
+    """The rows of one line, one under the other."""
     width, height = figure.get_size_inches()
-    rows = sum(row for _, row in ROWS)
-    below = 0.5 + (lines - 1 - line) * (rows + 0.45) + 0.2
+    total = sum(row for _, row in rows)
+    below = 0.5 + (lines - 1 - line) * (total + 0.45) + 0.2
     axes: list[Axes] = []
-    y = below + rows
-    for name, row in ROWS:
+    y = below + total
+    for number, (name, row) in enumerate(rows):
         y -= row
         box = (1.35 / width, y / height, 1 - 1.55 / width, (row - 0.08) / height)
         ax = figure.add_axes(box)
         for side in ("top", "right", "left", "bottom"):
             ax.spines[side].set_visible(False)
-        ax.tick_params(length=0, labelsize=8, colors=SOFT, labelbottom=name == "sound")
+        ax.tick_params(length=0, labelsize=8, colors=SOFT, labelbottom=number == len(rows) - 1)
         ax.set_ylabel(name, rotation=0, ha="right", va="center", color=INK, fontsize=9)
         ax.yaxis.set_label_coords(-1.22 / (width - 1.55), 0.5)
         ax.yaxis.label.set_horizontalalignment("left")
@@ -202,10 +232,10 @@ def _draw_sound(
     ax.set_ylim(-1.05 * loudest, 1.05 * loudest)
 
 
-def _draw_beats(ax: Axes, rhythm: Rhythm, span: tuple[float, float], end_s: float) -> None:
+def draw_beats(ax: Axes, grid: BeatGrid, span: tuple[float, float], duration_s: float) -> None:
     """A line at every beat, darker at every bar; bars alone where beats would be too dense to see."""
-    beats_s = rhythm.grid.beats_s
-    shown = (beats_s >= max(span[0], 0)) & (beats_s <= end_s)
+    beats_s = grid.beats_s
+    shown = (beats_s >= max(span[0], 0)) & (beats_s <= min(span[1], duration_s))
     bar = np.arange(len(beats_s)) % BEATS_PER_BAR == 0
     kinds = [(shown & bar, SOFT, 0.9)]
     if np.count_nonzero(shown) <= MOST_BEATS:

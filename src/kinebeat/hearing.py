@@ -1,0 +1,182 @@
+"""Hears a clip: a video or keypoints go in, the movement and its beats come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kinebeat.accents import WEAKEST_PEAK, find_accents
+from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo, track_beats
+from kinebeat.clock import Clock
+from kinebeat.errors import InputError
+from kinebeat.motion import compute_motion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from kinebeat.audio import Original
+    from kinebeat.beats.grid import BeatGrid
+    from kinebeat.motion import Motion
+    from kinebeat.pose.track import PoseTrack
+    from kinebeat.video_in import VideoInfo
+
+    Progress = Callable[[str, float], None]
+
+LONGEST_STILL_S = 1.0
+"""A video whose last picture comes sooner before its end than this is whole; else its end cannot be read."""
+SELDOM_SEEN = 0.5
+"""Share of frames with a person below which the user is told."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A clip's movement and the beat that is heard in it.
+
+    Attributes:
+        source: the video or keypoint file.
+        video: what is known of the video; None if the source is keypoints alone.
+        duration_s: length of the clip.
+        pose: the person's joints.
+        motion: velocities, kinematic offsets, speed.
+        grid: the beats; they cover the clip and reach beyond it (`beats_s` here has those inside).
+        warnings: one line each, for the user.
+        seconds: time spent by stage; saving adds its own.
+    """
+
+    source: Path
+    video: VideoInfo | None
+    duration_s: float
+    pose: PoseTrack
+    motion: Motion
+    grid: BeatGrid
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def detected_share(self) -> float:
+        """Share of the frames in which a person was found."""
+        return float(np.isfinite(self.pose.xy[..., 0]).any(1).mean())
+
+    @property
+    def beats_s(self) -> NDArray[np.float64]:
+        """(N,) beats inside the clip, seconds."""
+        return self._inside(self.grid.beats_s)
+
+    @property
+    def downbeats_s(self) -> NDArray[np.float64]:
+        """(N,) those of the beats at which a bar begins, as far as the movement tells; seconds."""
+        from kinebeat.beats.grid import BEATS_PER_BAR
+
+        return self._inside(self.grid.beats_s[::BEATS_PER_BAR])
+
+    def _inside(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        return times_s[(times_s >= 0) & (times_s < self.duration_s)]
+
+    def save(
+        self,
+        *,
+        json: str | Path | None = None,
+        plot: str | Path | None = None,
+        click: str | Path | None = None,
+        original: Original = "keep",
+        progress: Progress | None = None,
+    ) -> tuple[str, ...]:
+        """Write what was heard; all named files appear, or none.
+
+        Args:
+            json: beats, tempo, confidence.
+            plot: movement and beats on one time axis, PNG.
+            click: a click on every beat: the video with it (.mp4, .m4v, .mov, .mkv), or the sound alone (.wav).
+            original: the clip's own sound under the clicks: "keep", "duck" or "mute".
+            progress: called with the stage and the share of it that is done.
+
+        Returns:
+            Warnings, one line each.
+
+        Raises:
+            OutputError: a file cannot be written.
+            OptionError: a video is wanted but the source is keypoints alone, or an option is outside what it may be.
+        """
+        from kinebeat.beat_outputs import BeatOutputs, save_beats
+
+        outputs = BeatOutputs(*(None if p is None else Path(p) for p in (json, plot, click)))
+        return save_beats(self, outputs, original=original, clock=Clock(progress, self.seconds))
+
+
+def hear(
+    source: str | Path,
+    *,
+    pose: str | Path | None = None,
+    tempo_bpm: float | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Heard:
+    """Hear the beat of the movement in a clip.
+
+    Args:
+        source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
+        pose: keypoints to use with a video instead of looking for them.
+        tempo_bpm: fixes the tempo.
+        workers: processes that look for the person; all cores if None.
+        progress: called with the stage and the share of it that is done.
+
+    Raises:
+        InputError: the source cannot be used, or nobody is seen in it.
+        OptionError: the tempo is outside what it may be.
+    """
+    from kinebeat.pose import is_keypoints, read_pose
+    from kinebeat.video_in import probe
+
+    source = Path(source)
+    if tempo_bpm is not None:
+        check_tempo(tempo_bpm)
+    clock = Clock(progress, {})
+    video = None if is_keypoints(source) else probe(source)
+    with clock.stage("pose") as report:
+        track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
+    if not np.isfinite(track.xy).any():
+        raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give --pose")
+    readable_s = _readable_s(track)
+    cut_off = video is not None and pose is None and readable_s < video.duration_s - LONGEST_STILL_S
+    duration_s = readable_s if video is None or cut_off else max(video.duration_s, float(track.times_s[-1]))
+    with clock.stage("movement"):
+        motion = compute_motion(track, duration_s)
+    with clock.stage("beats"):
+        grid = _beats(motion, duration_s, tempo_bpm)
+    heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds)
+    return Heard(source, video, duration_s, track, motion, grid, _warnings(heard), clock.seconds)
+
+
+def _beats(motion: Motion, duration_s: float, tempo_bpm: float | None) -> BeatGrid:
+    # The weak accents too, but no bare peaks: those come before the landing that a beat is heard on.
+    return track_beats(find_accents(motion, weakest=WEAKEST_PEAK), duration_s, tempo_bpm)
+
+
+def _readable_s(track: PoseTrack) -> float:
+    """When the last frame that could be read ends."""
+    times_s = track.times_s
+    return float(times_s[-1] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
+
+
+def _warnings(heard: Heard) -> tuple[str, ...]:
+    said = []
+    if heard.video is not None and heard.duration_s < heard.video.duration_s - LONGEST_STILL_S:
+        said.append(f"only the first {heard.duration_s:.1f} of {heard.video.duration_s:.1f} seconds can be read")
+    if heard.detected_share < SELDOM_SEEN:
+        share = f"{heard.detected_share:.0%}"
+        said.append(f"a person is seen in only {share} of the frames; there is nothing to hear in the rest")
+    if heard.grid.source == "accents":
+        if len(find_accents(heard.motion, weakest=WEAKEST_PEAK).times_s):
+            said.append(
+                "the movement has no clear beat of its own "
+                f"(confidence {heard.grid.confidence:.2f}, {CLEAR_BEAT:.2f} needed); "
+                "the accents lead, on the tempo that fits them best; --tempo fixes another"
+            )
+        else:
+            said.append("hardly any movement was found; the beat is a guess")
+    return tuple(said)
