@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,8 +33,10 @@ FASTEST = 12.0
 VELOCITY_SIGMA_S = 0.030
 OFFSETS_SIGMA_S = 0.015
 _BLOCK = 4096
-_EDGE = 3
+EDGE = 3
 """Frames at either end of a sighting whose acceleration, smoothed from one side only and mostly noise, is left out."""
+LEAST_JOINTS = 3
+"""A person of whom fewer joints are seen is not there."""
 PAN_SIGMA_S = 0.8
 """Common motion of the whole body slower than this is a walk or a camera pan, not a gesture."""
 
@@ -116,32 +118,70 @@ def compute_motion(pose: PoseTrack, duration_s: float, bins: int = PAPER_BINS) -
     """
     times_s = np.arange(max(1, int(np.ceil(duration_s * MOTION_FPS)))) / MOTION_FPS
     velocity, present = _velocity(pose, times_s)
-    joints = max(1.0, float(np.median(np.isfinite(velocity[present, :, 0]).sum(1)))) if present.any() else 1.0
-    directogram = np.zeros((len(times_s), bins), np.float32)
-    speed, acceleration, deceleration = (np.zeros(len(times_s)) for _ in range(3))
+    return motion_from_velocity(velocity, present, bins)
+
+
+def motion_from_velocity(
+    velocity: NDArray[np.float32], present: NDArray[np.bool_] | None = None, bins: int = PAPER_BINS
+) -> Motion:
+    """The rest of a `Motion` from the velocities of its joints.
+
+    Args:
+        velocity: (T, J, 2) body heights per second at `MOTION_FPS`, NaN where a joint is not seen.
+        present: (T,) whether the person is seen; where `LEAST_JOINTS` are if None.
+        bins: directions of the directogram.
+    """
+    joints = joints_followed(velocity)
+    directogram = np.zeros((len(velocity), bins), np.float32)
+    for joint in range(velocity.shape[1]):
+        add_directions(directogram, velocity[:, joint] / joints)
+    speed, acceleration, deceleration = speed_and_changes(velocity)
+    return Motion(
+        times_s=np.arange(len(velocity)) / MOTION_FPS,
+        velocity=velocity,
+        directogram=directogram,
+        acceleration=acceleration,
+        deceleration=deceleration,
+        speed=speed,
+        present=np.isfinite(velocity[..., 0]).sum(1) >= LEAST_JOINTS if present is None else present,
+    )
+
+
+def joints_followed(velocity: NDArray[np.floating[Any]]) -> float:
+    """How many joints of a person are followed, at least 1: the median over the frames in which three or more are.
+
+    Args:
+        velocity: (T, J, 2), NaN where a joint is not seen.
+    """
+    seen = np.isfinite(velocity[..., 0]).sum(1)
+    present = seen >= LEAST_JOINTS
+    return max(1.0, float(np.median(seen[present]))) if present.any() else 1.0
+
+
+def speed_and_changes(
+    velocity: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """`Motion.speed`, `Motion.acceleration` and `Motion.deceleration` of velocities, (T,) each.
+
+    Args:
+        velocity: (T, J, 2) at `MOTION_FPS`, body heights per second, NaN where a joint is not seen.
+    """
+    joints = joints_followed(velocity)
+    speed, acceleration, deceleration = (np.zeros(len(velocity)) for _ in range(3))
     # One joint at a time, which keeps long clips small, and differenced where the joint is seen: a joint that leaves
     # the picture must not look as if it had stopped.
     for joint in range(velocity.shape[1]):
-        add_directions(directogram, velocity[:, joint] / joints)
         own = np.linalg.norm(velocity[:, joint].astype(np.float64), axis=1) / joints
         speed += np.nan_to_num(own)
         change = np.zeros(len(own))
         for part in _finite_runs(own):
-            if part.stop - part.start > 2 * _EDGE:
-                sure = slice(part.start + _EDGE, part.stop - _EDGE)
-                change[sure] = np.gradient(own[part], 1 / MOTION_FPS)[_EDGE:-_EDGE]
+            if part.stop - part.start > 2 * EDGE:
+                sure = slice(part.start + EDGE, part.stop - EDGE)
+                change[sure] = np.gradient(own[part], 1 / MOTION_FPS)[EDGE:-EDGE]
         change = _gaussian(change, OFFSETS_SIGMA_S * MOTION_FPS)
         acceleration += np.maximum(change, 0)
         deceleration += np.maximum(-change, 0)
-    return Motion(
-        times_s=times_s,
-        velocity=velocity,
-        directogram=directogram,
-        acceleration=acceleration.astype(np.float32),
-        deceleration=deceleration.astype(np.float32),
-        speed=speed.astype(np.float32),
-        present=present,
-    )
+    return speed.astype(np.float32), acceleration.astype(np.float32), deceleration.astype(np.float32)
 
 
 def add_directions(directogram: NDArray[np.float32], velocity: NDArray[np.float32]) -> None:
@@ -162,27 +202,47 @@ def add_directions(directogram: NDArray[np.float32], velocity: NDArray[np.float3
         directogram[:, k] += speed * (away <= 2 * np.pi / bins + 1e-6)
 
 
-def paper_kinematic_offsets(pose: PoseTrack, duration_s: float, *, braking: bool = False) -> NDArray[np.float64]:
-    """Kinematic offsets as the papers have them, (T,), at 15 fps: plain frame differences, 12 bins, nothing smoothed.
+def paper_kinematic_offsets(
+    pose: PoseTrack,
+    duration_s: float,
+    *,
+    braking: bool = False,
+    bins: int = PAPER_BINS,
+    fps: float = PAPER_FPS,
+    lowpass_s: float = 0.0,
+) -> NDArray[np.float64]:
+    """Kinematic offsets as the papers have them, (T,), of plain frame differences.
 
     Mean over the bins of the positive part of the directogram's first difference (RhythmicNet section 3, Style
-    Extraction, and implementation details) or of its negative part (InteractiveBeat 3.1.1).
+    Extraction, and implementation details: 12 bins, 15 fps, nothing smoothed) or of its negative part (InteractiveBeat
+    3.1.1 and 4.2: 18 bins, low-pass filtered before the negative values are removed).
 
     Args:
         pose: keypoints.
         duration_s: length of the clip.
         braking: InteractiveBeat's sign instead of RhythmicNet's.
+        bins: directions of the directogram.
+        fps: frame rate at which frames are differenced.
+        lowpass_s: standard deviation in seconds of the Gaussian low-pass; 0 is none.
+
+    Returns:
+        Body heights a frame, more of them a frame: the unit goes with the frame rate squared.
     """
-    times_s = np.arange(max(2, int(np.ceil(duration_s * PAPER_FPS)))) / PAPER_FPS
+    times_s = np.arange(max(2, int(np.ceil(duration_s * fps)))) / fps
     height = _filled_height_px(pose)
-    directogram = np.zeros((len(times_s), PAPER_BINS), np.float32)
+    directogram = np.zeros((len(times_s), bins), np.float32)
     for joint in range(pose.xy.shape[1]):
         step = np.full((len(times_s), 2), np.nan, np.float32)
         for part, xy, height_px in _resampled(pose, joint, times_s, height):
             step[part][1:] = np.diff(xy, axis=0) / height_px[1:, None]
         add_directions(directogram, step)
-    change = np.diff(directogram.astype(np.float64), axis=0, prepend=directogram[:1])
-    return np.asarray(np.maximum(-change if braking else change, 0).mean(1))
+    total = np.zeros(len(times_s))
+    for directed in directogram.T:  # one direction at a time keeps long clips small
+        flux = np.diff(directed.astype(np.float64), prepend=directed[:1])
+        if lowpass_s > 0:
+            flux = _gaussian(flux, lowpass_s * fps)
+        total += np.maximum(-flux if braking else flux, 0)
+    return total / bins
 
 
 def _resampled(
@@ -220,6 +280,9 @@ def _velocity(pose: PoseTrack, times_s: NDArray[np.float64]) -> tuple[NDArray[np
                 # Pixels are differenced before they are divided: a change of the height must not move anybody.
                 raw = np.gradient(xy, 1 / MOTION_FPS, axis=0) / height_px[:, None]
                 velocity[part, joint] = _gaussian(raw, VELOCITY_SIGMA_S * MOTION_FPS)
+                # Two shots whose frames follow each other without a gap must not be differenced across the cut.
+                if part.start > 0:
+                    velocity[part.start - 1, joint] = np.nan
     common = np.full((len(times_s), 2), np.nan)
     for first in range(0, len(times_s), _BLOCK):
         some = first + np.flatnonzero(np.isfinite(velocity[first : first + _BLOCK, :, 0]).any(1))
@@ -227,7 +290,7 @@ def _velocity(pose: PoseTrack, times_s: NDArray[np.float64]) -> tuple[NDArray[np
             common[some] = np.nanmedian(velocity[some], axis=1)
     for part in _finite_runs(common[:, 0]):
         velocity[part] -= _gaussian(common[part], PAN_SIGMA_S * MOTION_FPS)[:, None].astype(np.float32)
-    return velocity, joints_seen >= 3
+    return velocity, joints_seen >= LEAST_JOINTS
 
 
 def _gaussian(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
