@@ -165,4 +165,6 @@ def test_version_and_help(capsys):
     assert kinebeat("--version") == 0
     assert capsys.readouterr().out.strip()[0].isdigit()
     assert kinebeat("soundtrack", "--help") == 0
-    assert "--density" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "--density" in said
+    assert "all cores" in said, "what is left out is named"

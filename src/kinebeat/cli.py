@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from kinebeat.hearing import Heard
     from kinebeat.outputs import Outputs
     from kinebeat.pipeline import Soundtrack
 
@@ -36,6 +38,7 @@ train_app = typer.Typer(help="Train the networks of a stage (needs the extra 'tr
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 BAD_INPUT = 2
 STOPPED = 130
 
@@ -49,8 +52,14 @@ class Original(StrEnum):
 
 
 SourceArgument = Annotated[Path, typer.Argument(help="A video, an .npz of keypoints, or a folder of OpenPose JSON.")]
+TempoOption = Annotated[
+    float | None, typer.Option(help="Fix the tempo, in BPM.", show_default="heard from the movement")
+]
+PoseOption = Annotated[Path | None, typer.Option(help="Use these keypoints instead of looking for them.")]
 SeedOption = Annotated[int, typer.Option(help="The one source of chance: same seed, same soundtrack.")]
-WorkersOption = Annotated[int | None, typer.Option(help="Processes that look for the person [all cores].", min=1)]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that look for the person.", show_default="all cores", min=1)
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", envvar="KINEBEAT_DATA")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the table here as JSON.")]
@@ -66,19 +75,21 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def soundtrack(
     source: SourceArgument,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Video to write [CLIP.soundtrack.mp4].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Video to write.", show_default="CLIP.soundtrack.mp4")
+    ] = None,
     midi: Annotated[Path | None, typer.Option(help="Also write the drums as MIDI.")] = None,
     wav: Annotated[Path | None, typer.Option(help="Also write the sound as WAV.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw movement, beats and drums as PNG.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write times, alignment and settings as JSON.")] = None,
-    tempo: Annotated[float | None, typer.Option(help="Fix the tempo, in BPM [heard from the movement].")] = None,
+    tempo: TempoOption = None,
     density: Annotated[float, typer.Option(help="How busy the drums are: 0.1 to 2, 1 is a drummer's.")] = 1.0,
     kit: Annotated[
         str, typer.Option(help="standard, room, power, electronic, tr808, jazz, brush, orchestra")
     ] = "standard",
     soundfont: Annotated[Path | None, typer.Option(help="An .sf2 soundfont to play with.")] = None,
     original: Annotated[Original, typer.Option(help="The clip's own sound.")] = Original.MUTE,
-    pose: Annotated[Path | None, typer.Option(help="Use these keypoints instead of looking for them.")] = None,
+    pose: PoseOption = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw skeleton and hits on the picture.")] = False,
     variants: Annotated[int, typer.Option(help="Write several, with seeds from --seed on.", min=1, max=99)] = 1,
     seed: SeedOption = 0,
@@ -163,6 +174,36 @@ def demo(
 
 
 @app.command()
+def beats(
+    source: SourceArgument,
+    pose: PoseOption = None,
+    tempo: TempoOption = None,
+    json: Annotated[Path | None, typer.Option(help="Write beats, tempo and confidence as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw movement and beats as PNG.")] = None,
+    click: Annotated[
+        Path | None, typer.Option(help="Write the video (.mp4), or WAV, with a click on each beat.")
+    ] = None,
+    original: Annotated[Original, typer.Option(help="The clip's own sound, under the clicks.")] = Original.KEEP,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Say which beat is heard in the movement; a click track lets a person judge it."""
+    from kinebeat.beat_outputs import BeatOutputs, check_beat_outputs
+    from kinebeat.hearing import hear
+
+    outputs = BeatOutputs(json, plot, click)
+    check_beat_outputs(outputs, source, [] if pose is None else [pose])
+    with _progress(quiet) as progress:
+        heard = hear(source, pose=pose, tempo_bpm=tempo, workers=workers, progress=progress)
+        said = heard.save(json=json, plot=plot, click=click, original=original.value, progress=progress)
+    _warn([*heard.warnings, *said])
+    if not quiet:
+        _say_beats(heard)
+        for path in outputs.paths():
+            print(f"wrote {path}")
+
+
+@app.command()
 def pose(
     source: SourceArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Keypoint file to write (.npz).")],
@@ -214,29 +255,72 @@ def evaluate_drums(
         )
 
 
-@train_app.command("drums", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@evaluate_app.command("beats")
+def evaluate_beats(
+    data: DataOption,
+    clips: Annotated[int, typer.Option(help="Clips of warped movement, 20 s each.", min=1)] = 40,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score the beats on movement whose beat is known: RhythmicNet's Table 1, beside trivial baselines."""
+    from kinebeat.evaluation.beats import as_text
+    from kinebeat.evaluation.beats import evaluate_beats as evaluate
+
+    with _progress(quiet) as progress:
+        _finish_table(
+            lambda: evaluate(data, clips=clips, seed=seed, progress=lambda _, share: progress("beats", share)),
+            json,
+            f"{clips} clips of beat-warped motion capture, ChoreoNet, street dance",
+            as_text,
+        )
+
+
+@train_app.command("drums", context_settings=PASSED_ON)
 def train_drums(context: typer.Context) -> None:
     """Train the drum networks; takes the options of python -m kinebeat.drums.train."""
+    _pass_on("kinebeat.drums.train", context)
+
+
+@train_app.command("beats", context_settings=PASSED_ON)
+def train_beats(context: typer.Context) -> None:
+    """Train the beat networks; takes the options of python -m kinebeat.beats.train."""
+    _pass_on("kinebeat.beats.train", context)
+
+
+@train_app.command("beat-corpus", context_settings=PASSED_ON)
+def train_beat_corpus(context: typer.Context) -> None:
+    """Make the movement they learn from; takes the options of python -m kinebeat.beats.truth.corpus."""
+    _pass_on("kinebeat.beats.truth.corpus", context)
+
+
+def _pass_on(module: str, context: typer.Context) -> None:
+    """Run the `main` of a training module with the words that are left on the command line."""
     try:
-        from kinebeat.drums.train import main as train
+        main = import_module(module).main
     except ImportError as error:
         raise OptionError(f"training needs the extra 'train' ({error}); pip install 'kinebeat[train]'") from error
-    train(context.args)
+    main(context.args)
 
 
-def _finish_table(measure: Callable[[], dict[str, Any]], json: Path | None, data: str) -> None:
+def _finish_table(
+    measure: Callable[[], dict[str, Any]],
+    json: Path | None,
+    data: str,
+    as_text: Callable[[dict[str, Any]], str] | None = None,
+) -> None:
     """Measure, print, and write a table."""
-    from kinebeat.evaluation.tables import as_text, table, write_json
+    from kinebeat.evaluation import tables
     from kinebeat.files import check_output
 
     if json is not None:
         check_output(json)
     start = time.perf_counter()
     measured = measure()
-    done = table(measured["table"], measured["rows"], data=data, seconds=time.perf_counter() - start)
+    done = tables.table(measured["table"], measured["rows"], data=data, seconds=time.perf_counter() - start)
     if json is not None:
-        write_json(done, json)
-    print(as_text(done))
+        tables.write_json(done, json)
+    print((as_text or tables.as_text)(done))
 
 
 def _summarise(made: Soundtrack, outputs: Outputs) -> None:
@@ -248,6 +332,17 @@ def _summarise(made: Soundtrack, outputs: Outputs) -> None:
     )
     for path in outputs.paths():
         print(f"wrote {path}")
+
+
+def _say_beats(heard: Heard) -> None:
+    """What is heard, in words."""
+    from kinebeat.beat_outputs import in_words
+
+    beats_s, downbeats_s = heard.beats_s, heard.downbeats_s
+    print(in_words(heard.grid))
+    where = f", the first at {beats_s[0]:.2f} s" if len(beats_s) else ""
+    bar = f"; a bar seems to begin at {downbeats_s[0]:.2f} s" if len(downbeats_s) else ""
+    print(f"{len(beats_s)} beats in {heard.duration_s:.1f} s{where}{bar}")
 
 
 def _warn(lines: list[str]) -> None:
