@@ -139,7 +139,7 @@ class GraphLayer(nn.Module):
         self.norm_in = nn.BatchNorm2d(channels)
         self.temporal = nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False)
         self.norm_out = nn.BatchNorm2d(channels)
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout2d(dropout)  # whole channels: few numbers to draw
         self.stride, self.residual = stride, residual
         changes = residual and (inputs != channels or stride != 1)
         self.match = nn.Linear(inputs, channels, bias=False) if changes else None
@@ -366,20 +366,19 @@ class BeatNet(nn.Module):
         self.register_buffer("positions", sinusoids(WINDOW // FRAMES_PER_TOKEN, config.width), persistent=False)
 
     def features(self, velocity: Tensor, seen: Tensor) -> Tensor:
-        """The motion features P, (B, N, E)."""
-        visible = seen[..., None]
-        # Chosen, not multiplied: garbage may be infinite.
-        safe = torch.where(visible > 0, velocity, torch.zeros_like(velocity))
+        """The motion features P, (B, N, E), of the inputs of `forward`."""
+        seen = seen.to(velocity.dtype)
+        # Chosen, not multiplied: what stands where a joint is not seen may be infinite.
+        safe = torch.where(seen[..., None] > 0, velocity, torch.zeros_like(velocity))
         features: Tensor = self.encoder(squash(safe), seen)
         return features
 
-    def forward(self, velocity: Tensor, seen: Tensor) -> Tensor:
-        """Velocity (B, T, V, 2) and seen (B, T, V), T a multiple of 4 up to `WINDOW` -> logits (B, T)."""
-        seen = seen.to(velocity.dtype)
-        x = self.features(velocity, seen)
+    def logits(self, features: Tensor, seen: Tensor) -> Tensor:
+        """Motion features P (B, N, E) and seen (B, T, V) -> (B, T)."""
+        x = features
         if len(self.layers):
             # Tokens in which nobody is seen are not attended to.
-            anyone = _grouped(seen.amax(2), FRAMES_PER_TOKEN).amax(2)
+            anyone = _grouped(seen.to(x.dtype).amax(2), FRAMES_PER_TOKEN).amax(2)
             mask = ((1.0 - anyone) * _NEVER)[:, None, None]
             extra = self.similarity(x, mask) if self.similarity is not None else None
             if self.absolute:
@@ -388,6 +387,10 @@ class BeatNet(nn.Module):
                 x = layer(x, extra, mask)
         logits: Tensor = self.head(self.norm(x)).flatten(1)
         return logits
+
+    def forward(self, velocity: Tensor, seen: Tensor) -> Tensor:
+        """Velocity (B, T, V, 2) and seen (B, T, V), T a multiple of 4 up to `WINDOW` -> logits (B, T)."""
+        return self.logits(self.features(velocity, seen), seen)
 
 
 def parameters(net: nn.Module) -> int:
