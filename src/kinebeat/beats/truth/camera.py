@@ -73,6 +73,7 @@ _SIDES = (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "big_toe"))
 # Time constants of jitter: neighbouring pictures of 30 a second are alike by 0.5, and a limb is misplaced for a while.
 _QUICK_S, _SLOW_S, _SLOW_RATIO = 0.05, 0.4, 1.5
 _SHAKE_S = 0.15
+_SWELL = 0.6
 
 
 @dataclass(frozen=True)
@@ -147,12 +148,12 @@ class Noise:
         nobody_per_s: passages in which nobody is found.
     """
 
-    jitter: float = 0.0012
+    jitter: float = 0.0017
     speed_gain: float = 1.5
     shake: float = 0.0
     hidden_gain: float = 3.0
     doubt: float = 0.5
-    bursts_per_s: float = 0.05
+    bursts_per_s: float = 0.14
     lag_s: float = 0.05
     swaps_per_s: float = 0.02
     nobody_per_s: float = 0.0
@@ -348,15 +349,15 @@ def draw_noise(rng: np.random.Generator, height_px: float) -> Noise:
     """
     bad = rng.normal()
     return Noise(
-        jitter=float(np.clip(0.0011 * np.exp(0.7 * bad), 0.0002, 0.006) + 0.2 / height_px),
-        speed_gain=float(rng.uniform(0.5, 2.5)),
+        jitter=float(np.clip(0.0017 * np.exp(0.7 * bad), 0.0002, 0.007) + 0.2 / height_px),
+        speed_gain=float(rng.uniform(0.5, 3.0)),
         shake=float(rng.choice((0.0, 1.0)) * rng.uniform(0.0, 0.003)),
         hidden_gain=float(rng.uniform(1.0, 4.0)),
         doubt=float(rng.uniform(0.1, 0.9)),
-        bursts_per_s=float(np.clip(0.05 * np.exp(bad + 0.5 * rng.normal()), 0.0, 0.6)),
+        bursts_per_s=float(np.clip(0.14 * np.exp(bad + 0.5 * rng.normal()), 0.0, 0.8)),
         lag_s=float(rng.uniform(0.0, 0.08)),
         swaps_per_s=float(rng.choice((0.0, 0.02, 0.1), p=(0.6, 0.3, 0.1))),
-        nobody_per_s=float(rng.choice((0.0, 0.03, 0.2), p=(0.75, 0.15, 0.1))),
+        nobody_per_s=float(rng.choice((0.0, 0.03, 0.2), p=(0.65, 0.2, 0.15))),
     )
 
 
@@ -389,7 +390,7 @@ def _detected(
             width_s = 0.12 * np.exp(0.6 * rng.normal())
             passage = np.exp(-0.5 * ((times_s - middle_s) / width_s) ** 2).astype(np.float32)
             kind, first = rng.integers(3), int(rng.integers(len(limb)))
-            strength = rng.uniform(2.0, 8.0)
+            strength = rng.uniform(3.0, 15.0)
             for joint in limb[first:]:
                 if kind == 0:
                     gain[:, joint] *= 1 + strength * passage
@@ -412,7 +413,7 @@ def _detected(
         xy[rows, sides[0] + sides[1]] = xy[rows, sides[1] + sides[0]]
     for _ in range(rng.poisson(noise.nobody_per_s * times_s[-1])):
         first = int(rng.integers(frames))
-        rows = slice(first, first + 1 + round(0.15 * np.exp(0.9 * rng.normal()) / step_s))
+        rows = slice(first, first + 1 + round(0.15 * np.exp(1.2 * rng.normal()) / step_s))
         xy[rows], score[rows] = np.nan, 0.0
     score = np.where(np.isfinite(xy[..., 0]), np.clip(score, 0, 1), 0)
     return xy.astype(np.float32), score.astype(np.float32)
@@ -439,9 +440,11 @@ def _hidden(xy: Floats, depth_m: Floats, unit_px: float, height_m: float) -> Flo
 
 
 def _jitter(frames: int, step_s: float, rng: np.random.Generator) -> Floats:
-    """(T, 17, 2) quick jitter of standard deviation 1 and slow misplacement."""
+    """(T, 17, 2) quick jitter of standard deviation 1, now more and now less, and slow misplacement."""
     quick = _red((frames, 17, 2), step_s, _QUICK_S, rng)
-    return quick + np.float32(_SLOW_RATIO) * _red((frames, 17, 2), step_s, _SLOW_S, rng)
+    # The log-normal swell gives the long tails that are measured; its mean square is 1.
+    swell = np.exp(_SWELL * (_red((frames, 17, 1), step_s, _SLOW_S, rng) - np.float32(_SWELL)))
+    return swell * quick + np.float32(_SLOW_RATIO) * _red((frames, 17, 2), step_s, _SLOW_S, rng)
 
 
 def _red(shape: tuple[int, ...], step_s: float, memory_s: float, rng: np.random.Generator) -> Floats:
