@@ -16,7 +16,9 @@ from kinebeat.motion import (
     add_directions,
     body_height_px,
     compute_motion,
+    joints_followed,
     paper_kinematic_offsets,
+    speed_and_changes,
 )
 from kinebeat.skeleton import LAYOUTS
 from movers import (
@@ -127,6 +129,46 @@ def test_papers_offsets_have_both_signs() -> None:
     expected[16] = step
     np.testing.assert_allclose(starts, expected, atol=1e-5)
     np.testing.assert_allclose(stops, np.roll(expected, 15), atol=1e-5)
+
+
+def test_the_later_papers_offsets_are_filtered_before_the_negative_is_removed() -> None:
+    # InteractiveBeat: 18 bins. A wrist goes to the right for half a second and stops, at 30 fps.
+    times_s = frame_times_s(4.0, 30.0)
+    body = standing(times_s)
+    body[:, JOINTS.index("right_wrist"), 0] += 0.4 * np.clip(times_s - 1.0, 0, 0.5)
+    pose = track(body, times_s)
+    plain, smooth = (
+        paper_kinematic_offsets(pose, 4.0, braking=True, bins=18, fps=30.0, lowpass_s=s) for s in (0.0, 0.05)
+    )
+    step = 0.4 / 30 * 500 / float(np.median(body_height_px(pose))) * 3 / 18
+    expected = np.zeros(120)
+    expected[46] = step
+    np.testing.assert_allclose(plain, expected, atol=1e-6)
+    assert smooth.argmax() == 46
+    assert smooth.max() == pytest.approx(step / (np.sqrt(2 * np.pi) * 0.05 * 30), rel=0.05)
+    assert smooth.sum() == pytest.approx(step, rel=0.01)
+    # At a steady speed for three frames only, start and stop are one blur, and little is left of either.
+    short = standing(times_s)
+    short[:, JOINTS.index("right_wrist"), 0] += 0.4 * np.clip(times_s - 1.0, 0, 0.1)
+    left = paper_kinematic_offsets(track(short, times_s), 4.0, braking=True, bins=18, fps=30.0, lowpass_s=0.1)
+    assert left.sum() < 0.5 * step
+
+
+def test_speed_and_its_changes_can_be_had_of_velocities_alone() -> None:
+    motion = compute_motion(mover(), 9.0)
+    speed, acceleration, deceleration = speed_and_changes(motion.velocity)
+    np.testing.assert_array_equal(speed, motion.speed)
+    np.testing.assert_array_equal(acceleration, motion.acceleration)
+    np.testing.assert_array_equal(deceleration, motion.deceleration)
+
+
+def test_joints_are_counted_where_there_is_a_person() -> None:
+    velocity = np.full((10, 17, 2), np.nan, np.float32)
+    assert joints_followed(velocity) == 1
+    velocity[:7, :2] = 0.0  # two joints are no person
+    assert joints_followed(velocity) == 1
+    velocity[:3, :11] = 0.0
+    assert joints_followed(velocity) == 11
 
 
 def test_a_limb_that_bends_its_way_at_steady_speed_does_not_stop() -> None:
@@ -272,6 +314,18 @@ def test_a_joint_that_leaves_the_picture_makes_no_accent() -> None:
         body[:, JOINTS.index(joint), 0] -= 0.6 * np.clip(times_s - 2.0, 0, None)  # goes at 2 s and never stops
         body[times_s > 4.0, JOINTS.index(joint)] = np.nan
     assert len(accents_of(track(body, times_s), 6.0)) == 0
+
+
+def test_a_cut_between_frames_of_the_motions_own_rate_makes_no_accent() -> None:
+    # At 60 frames a second no moment between the shots is unseen; an arm goes on to the cut, and is still after it.
+    times_s = frame_times_s(6.0, MOTION_FPS)
+    body = standing(times_s)
+    cut = times_s >= 3.0
+    body[~cut, JOINTS.index("right_wrist"), 0] -= 0.5 * times_s[~cut]
+    body[cut] += 0.05
+    pose = track(body, times_s, shot=cut.astype(np.int32))
+    assert compute_motion(pose, 6.0).deceleration[60:].max() < 1e-3
+    assert len(accents_of(pose, 6.0)) == 0
 
 
 def test_a_shot_cut_makes_no_accent() -> None:
