@@ -6,92 +6,27 @@ Like `network.py` and `train.py` this file needs torch, and nothing that plays i
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinebeat.beats.grid import STEPS_PER_BAR
 from kinebeat.drums.data import Vocabulary, read_groove, vocabulary_of
 from kinebeat.drums.network import GrooVAE, HitsTransformer, PerformanceUNet
 from kinebeat.drums.rhythms import FEATURES
 from kinebeat.drums.train import Recipe, build
-from kinebeat.weights import FOLDER, REGISTRY
+from kinebeat.weights import FOLDER
+from kinebeat.weights.exporting import read_entries, to_onnx, write_entries, write_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-
-OPSET = 17
-HALVED_FROM = 1024  # tensors smaller than this stay float32: nothing is won there
-
-
-class _Call(nn.Module):
-    """A method of a module as a module, which is what the exporter takes."""
-
-    def __init__(self, net: nn.Module, method: Any) -> None:
-        super().__init__()
-        self.net, self.method = net, method
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.method(*inputs)
-
-
-def to_onnx(
-    net: nn.Module, method: Any, inputs: Mapping[str, tuple[Tensor, str]], outputs: Mapping[str, str]
-) -> NDArray[np.uint8]:
-    """Export one method of a net, its weights stored in half precision, computed in single.
-
-    Args:
-        net: the module.
-        method: a bound method of it that takes and gives tensors.
-        inputs: example tensor and axes of each input; an axis that may vary has a letter, the others a dot.
-        outputs: axes of each output.
-
-    Returns:
-        The graph's bytes.
-    """
-    axes = {name: axes for name, (_, axes) in inputs.items()} | dict(outputs)
-    varying = {name: {i: axis for i, axis in enumerate(spec) if axis != "."} for name, spec in axes.items()}
-    buffer: Any = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about shapes that it takes as constants, rightly
-        torch.onnx.export(
-            _Call(net, method).eval(),
-            tuple(tensor for tensor, _ in inputs.values()),
-            buffer,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_axes=varying,
-        )
-    return np.frombuffer(_halved(onnx.load_from_string(buffer.getvalue())).SerializeToString(), np.uint8)
-
-
-def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 tensors as float16 with a cast after them, which onnxruntime folds away when it loads."""
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type == TensorProto.FLOAT and values.size >= HALVED_FROM:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + ".half"))
-            casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(casts + nodes)
-    return model
 
 
 def hits_parts(net: HitsTransformer, vocabulary: Vocabulary, features: int) -> dict[str, NDArray[Any]]:
@@ -291,24 +226,19 @@ def export(data: Path, runs: Path, *, date: str, scores: Path | None = None, fol
     """
     vocabulary = vocabulary_of(p.hits for p in read_groove(data, cache=runs / "cache"))
     rows = {row["name"]: row for row in json.loads(scores.read_text())["rows"]} if scores else {}
-    path = folder / REGISTRY.name
-    entries: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    entries = read_entries(folder)
     for name, shipped in SHIPPED.items():
         folders = [runs / shipped.model, *sorted(runs.glob(f"{shipped.model}-[1-9]"))]
         if not (folders[0] / "best.pt").is_file():
             continue
         parts, records = export_run(shipped.model, folders, vocabulary)
         graphs = {part: value.tobytes() for part, value in parts.items() if value.dtype == np.uint8}
-        for old in folder.glob(f"{name}.*.onnx"):
-            old.unlink()
-        for part, content in graphs.items():
-            (folder / f"{name}.{part}.onnx").write_bytes(content)
         command = f"python -m kinebeat.drums.train --data DIR --model {shipped.model} --out runs/{shipped.model}"
         command += f" --minutes {shipped.minutes}"
         if len(folders) > 1:
             command += f" --seed SEED, for seeds 0 to {len(folders) - 1}; their outputs are averaged"
         entry = {
-            "sha256": {part: hashlib.sha256(content).hexdigest() for part, content in graphs.items()},
+            "sha256": write_graphs(name, graphs, folder),
             "constants": {part: value.tolist() for part, value in parts.items() if part not in graphs},
             "licence": LICENCE,
             "data": DATA,
@@ -322,7 +252,7 @@ def export(data: Path, runs: Path, *, date: str, scores: Path | None = None, fol
         }
         entries[name] = entry
         (folder / f"{name}.md").write_text(card(name, shipped, entry, records))
-    path.write_text(json.dumps(entries, indent=2) + "\n")
+    write_entries(entries, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
