@@ -84,6 +84,7 @@ def build(
     kinds: Sequence[str] = ("warped", "choreonet", "negative"),
     progress: Callable[[float], None] | None = None,
     workers: int = 1,
+    duration_s: float = DURATION_S,
 ) -> Corpus:
     """Make and film dances of the takes of one part.
 
@@ -95,13 +96,14 @@ def build(
         kinds: of these kinds only.
         progress: called with the share done.
         workers: processes; the result does not depend on it.
+        duration_s: length of a clip.
 
     Raises:
         InputError: the folder does not hold the recordings.
     """
     material = [Material.of(take) for take in load_takes(data, part)]
     made: list[tuple[Dance, NDArray[np.float16]]] = []
-    jobs = [(seed, PARTS.index(part), k, tuple(kinds)) for k in range(clips)]
+    jobs = [(seed, PARTS.index(part), k, tuple(kinds), duration_s) for k in range(clips)]
     if workers > 1:
         from multiprocessing import get_context
 
@@ -134,12 +136,12 @@ def _share(material: list[Material]) -> None:
     _SHARED[:] = material
 
 
-def _one_of_shared(job: tuple[int, int, int, tuple[str, ...]]) -> tuple[Dance, NDArray[np.float16]]:
+def _one_of_shared(job: tuple[int, int, int, tuple[str, ...], float]) -> tuple[Dance, NDArray[np.float16]]:
     return _one(_SHARED, *job)
 
 
 def _one(
-    material: Sequence[Material], seed: int, part: int, clip: int, kinds: tuple[str, ...]
+    material: Sequence[Material], seed: int, part: int, clip: int, kinds: tuple[str, ...], duration_s: float
 ) -> tuple[Dance, NDArray[np.float16]]:
     """One dance, filmed."""
     rng = np.random.default_rng((seed, part, clip))
@@ -149,9 +151,9 @@ def _one(
     odds = np.array([share[kind] for kind in kinds])
     kind = kinds[int(rng.choice(len(kinds), p=odds / odds.sum()))]
     make = {"warped": make_dance, "choreonet": make_labelled_dance, "negative": make_no_dance}[kind]
-    dance = make(material, rng, DURATION_S)
-    motion = compute_motion(film(dance.xyz, rng), DURATION_S)
-    frames = round(DURATION_S * MOTION_FPS)
+    dance = make(material, rng, duration_s)
+    motion = compute_motion(film(dance.xyz, rng), duration_s)
+    frames = round(duration_s * MOTION_FPS)
     return dance, motion.velocity[:frames].astype(np.float16)
 
 

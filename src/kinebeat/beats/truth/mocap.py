@@ -118,7 +118,7 @@ def _cmu(data: Path) -> Iterator[tuple[Part, Take]]:
         with np.load(path) as file:
             xyz, names, fps = file["keypoints"], [str(name) for name in file["joints"]], float(file["fps"])
             said = str(file["description"])
-        part = next((part for key, part in _CMU_PART.items() if key in path.stem), "train")
+        part: Part = next((part for key, part in _CMU_PART.items() if key in path.stem), "train")
         content = said.split(" - ", maxsplit=1)[0]
         yield part, _take(path.stem, "cmu", content, xyz, fps, names, _CMU)
 
