@@ -8,7 +8,7 @@ is what is left over in a video. The detector's constants were measured on some 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -149,7 +149,7 @@ class Noise:
     """
 
     jitter: float = 0.0017
-    speed_gain: float = 1.5
+    speed_gain: float = 0.8
     shake: float = 0.0
     hidden_gain: float = 3.0
     doubt: float = 0.5
@@ -309,7 +309,7 @@ def draw_camera(xyz: Floats, rng: np.random.Generator) -> Camera:
         # Raised and spread arms have to fit into an upright picture too.
         share = rng.uniform(0.4, 0.9) * min(1.0, 1.5 * size[0] / size[1])
         centre_y = 0.5 + rng.uniform(-0.5, 0.5) * (1.0 - share) * 0.9 - 0.02
-    centre_x = rng.uniform(0.0, 0.12) if kind == "side cut" else rng.normal(0.5, 0.08)
+    centre_x = rng.uniform(0.03, 0.15) if kind == "side cut" else rng.normal(0.5, 0.08)
     if kind == "side cut" and rng.random() < 0.5:
         centre_x = 1.0 - centre_x
     px_per_m = share * size[1] / height_m
@@ -322,7 +322,7 @@ def draw_camera(xyz: Floats, rng: np.random.Generator) -> Camera:
         follow = float(rng.uniform(0.2, 1.0)) if rng.random() < 0.25 else 0.0
     panned = rng.random() < 0.25
     view_rad = float(np.arctan(0.5 * size[0] / (px_per_m * distance_m)))
-    return Camera(
+    camera = Camera(
         size=size,
         aim_m=(float(hip[0]), float(hip[1]), float(hip[2])),
         centre=(float(centre_x), float(centre_y)),
@@ -338,6 +338,11 @@ def draw_camera(xyz: Floats, rng: np.random.Generator) -> Camera:
         pan_period_s=float(rng.uniform(10.0, 40.0)),
         pan_phase_rad=float(rng.uniform(0.0, 2 * np.pi)),
     )
+    neck = project(xyz, camera)[:, _NECK]
+    with np.errstate(invalid="ignore"):
+        in_picture = float(((neck > 0) & (neck < np.array(size))).all(axis=-1).mean())
+    # Whoever films somebody who is hardly ever there goes along.
+    return camera if in_picture > 0.5 else replace(camera, follow=1.0, pan_rad=0.0)
 
 
 def draw_noise(rng: np.random.Generator, height_px: float) -> Noise:
@@ -350,7 +355,7 @@ def draw_noise(rng: np.random.Generator, height_px: float) -> Noise:
     bad = rng.normal()
     return Noise(
         jitter=float(np.clip(0.0017 * np.exp(0.7 * bad), 0.0002, 0.007) + 0.2 / height_px),
-        speed_gain=float(rng.uniform(0.5, 3.0)),
+        speed_gain=float(rng.uniform(0.2, 1.5)),
         shake=float(rng.choice((0.0, 1.0)) * rng.uniform(0.0, 0.003)),
         hidden_gain=float(rng.uniform(1.0, 4.0)),
         doubt=float(rng.uniform(0.1, 0.9)),
@@ -390,7 +395,7 @@ def _detected(
             width_s = 0.12 * np.exp(0.6 * rng.normal())
             passage = np.exp(-0.5 * ((times_s - middle_s) / width_s) ** 2).astype(np.float32)
             kind, first = rng.integers(3), int(rng.integers(len(limb)))
-            strength = rng.uniform(3.0, 15.0)
+            strength = rng.uniform(3.0, 12.0)
             for joint in limb[first:]:
                 if kind == 0:
                     gain[:, joint] *= 1 + strength * passage
@@ -444,7 +449,8 @@ def _jitter(frames: int, step_s: float, rng: np.random.Generator) -> Floats:
     quick = _red((frames, 17, 2), step_s, _QUICK_S, rng)
     # The log-normal swell gives the long tails that are measured; its mean square is 1.
     swell = np.exp(_SWELL * (_red((frames, 17, 1), step_s, _SLOW_S, rng) - np.float32(_SWELL)))
-    return swell * quick + np.float32(_SLOW_RATIO) * _red((frames, 17, 2), step_s, _SLOW_S, rng)
+    jitter: Floats = swell * quick + np.float32(_SLOW_RATIO) * _red((frames, 17, 2), step_s, _SLOW_S, rng)
+    return jitter
 
 
 def _red(shape: tuple[int, ...], step_s: float, memory_s: float, rng: np.random.Generator) -> Floats:
