@@ -71,7 +71,8 @@ def objective(chosen: tuple[int, ...], strength: np.ndarray, spacing: np.ndarray
     """V(m) of eq. 1."""
     total = sum(strength[j] for j in chosen)
     for i, j in itertools.pairwise(chosen):
-        total += alpha * (spacing[j, j - 1 - i] if j - i <= spacing.shape[1] else -1.0)
+        score = spacing[j, j - 1 - i] if j - i <= spacing.shape[1] else -1.0
+        total += score if np.isinf(score) else alpha * score
     return float(total)
 
 
@@ -81,6 +82,7 @@ def objective(chosen: tuple[int, ...], strength: np.ndarray, spacing: np.ndarray
 def test_no_subset_is_better(seed: int, reach: int, alpha: float) -> None:
     rng = np.random.default_rng([seed, reach])
     strength, spacing = rng.uniform(0, 1, 9), -rng.uniform(0, 1, (9, reach))
+    spacing[rng.uniform(size=spacing.shape) < 0.2] = -np.inf
     every = [m for n in range(10) for m in itertools.combinations(range(9), n)]
     best = max(objective(m, strength, spacing, alpha) for m in every)
     chosen = best_chain(strength, spacing, alpha)
@@ -113,13 +115,31 @@ def test_the_frame_rate_of_the_offsets_is_free(fps: float) -> None:
 def test_even_spacing_is_preferred_to_a_stronger_stray() -> None:
     steady_s = np.arange(0.5, 19.6, 0.5)
     strays_s = steady_s[[7, 16, 28]] + 0.22
-    curve = np.maximum(bumps(20.0, steady_s, 0.5), bumps(20.0, strays_s, 1.0))
+    curve = np.maximum(bumps(20.0, steady_s, 0.5), bumps(20.0, strays_s, 0.9))
     beats = visual_beats(curve, least_level=1.0)
     np.testing.assert_allclose(beats.times_s, steady_s, atol=0.003)
     np.testing.assert_allclose(beats.strength, 0.5, atol=0.03)
-    # Without a price on the spacing every peak is taken.
-    every = visual_beats(curve, alpha=0.0, least_level=1.0)
-    np.testing.assert_allclose(every.times_s, np.sort(np.concatenate([steady_s, strays_s])), atol=0.003)
+    # Without a price on the spacing the strays are taken in place of the beats that they are too near to.
+    strongest = visual_beats(curve, alpha=0.0, least_level=1.0)
+    np.testing.assert_allclose(
+        strongest.times_s, np.sort(np.concatenate([np.delete(steady_s, [7, 16, 28]), strays_s])), atol=0.003
+    )
+
+
+def test_a_peak_between_beats_does_not_halve_them() -> None:
+    steady_s = np.arange(0.5, 19.6, 0.6)
+    between_s = steady_s[[5, 12, 13, 20]] + 0.3
+    curve = np.maximum(bumps(20.0, steady_s, 0.6), bumps(20.0, between_s, 0.5))
+    np.testing.assert_allclose(visual_beats(curve, least_level=1.0).times_s, steady_s, atol=0.003)
+
+
+def test_a_few_hard_impacts_do_not_silence_the_rest() -> None:
+    times_s = np.arange(0.5, 59.6, 0.5)
+    heights = np.random.default_rng(0).uniform(0.15, 0.35, len(times_s))
+    heights[20:32] = 1.0
+    beats = visual_beats(bumps(60.0, times_s, heights), least_level=0)
+    assert len(beats.times_s) > 0.97 * len(times_s)
+    assert np.abs(away_s(beats.times_s, times_s)).max() < 0.003
 
 
 def test_the_tempo_is_that_of_the_seconds_around() -> None:
@@ -127,7 +147,7 @@ def test_the_tempo_is_that_of_the_seconds_around() -> None:
     times_s = np.concatenate([np.arange(0.5, 30, 0.45), np.arange(30.5, 60, 0.62)])
     strays_s = np.array([10.52, 21.42, 40.2, 52.9])
     strays_s += 0.21 - away_s(strays_s, times_s)
-    curve = np.maximum(bumps(61.0, times_s, 0.6), bumps(61.0, strays_s, 0.8))
+    curve = np.maximum(bumps(61.0, times_s, 0.6), bumps(61.0, strays_s, 0.7))
     found_s = visual_beats(curve, least_level=1.0).times_s
     clear = np.abs(found_s - 30.2) > 2.0
     np.testing.assert_allclose(away_s(found_s[clear], times_s), 0, atol=0.003)
@@ -147,7 +167,7 @@ def test_beats_are_never_nearer_than_the_shortest() -> None:
     rng = np.random.default_rng(1)
     beats = visual_beats(np.abs(rng.normal(size=3000)), alpha=0.0, least_level=0)
     assert len(beats.times_s) > 100
-    assert np.diff(beats.times_s).min() > SHORTEST_S - 1 / MOTION_FPS
+    assert np.diff(beats.times_s).min() >= SHORTEST_S - 1e-9
     assert beats.strength.min() > 0
     assert beats.strength.max() == 1.0
 
@@ -259,8 +279,7 @@ def test_the_papers_bins_have_stops_in_mid_swing() -> None:
     bins_s = visual_beats(kinematic_offsets(motion.velocity, "directions")).times_s[1:-1]
     assert np.abs(away_s(joints_s, turns_s)).max() < 0.06
     assert np.std(np.diff(joints_s)) < 0.005
-    early_s = -away_s(bins_s, turns_s)
-    assert 0.25 < early_s.min() <= early_s.max() < 0.375
+    assert np.abs(away_s(bins_s, turns_s)).min() > 0.25
     assert np.std(np.diff(bins_s)) > 0.04
 
 

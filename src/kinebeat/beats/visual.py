@@ -33,7 +33,7 @@ BINS = 18
 LOWPASS_S = 0.020
 """Standard deviation of the Gaussian low-pass over the motion flux. The paper has one and does not say which."""
 ALPHA = 0.7
-"""Weight of even spacing against strong impacts, eq. 1, chosen on puppets; the paper does not give it."""
+"""Weight of even spacing against strong impacts, in median strengths of a candidate. The paper does not give one."""
 TOP_PERCENTILE = 99.0
 STILL_LEVEL = 0.65
 """Body heights per second squared: what the top 1 % of a person who moves reaches. Normalising by less would make beats
@@ -42,8 +42,10 @@ STILL_PEAK = 0.40
 """Least prominence of a candidate, as a part of the least level; the peaks of that jitter stay under a third of it."""
 WEAKEST = 0.10
 """Least prominence of a candidate, as a part of the top 1 %."""
-SHORTEST_S, LONGEST_S = 0.2, 2.0
-"""Nearest and furthest that two beats in a row are."""
+CLOSEST_S = 0.11
+"""Of two peaks nearer than this the weaker is no candidate."""
+SHORTEST_S, LONGEST_S = 0.25, 2.0
+"""Two beats in a row are never nearer than the one, and have no spacing beyond the other."""
 WINDOW_S = 8.0
 """Length of the window of the local autocorrelation (Hann)."""
 WINDOW_HOP_S = 0.5
@@ -117,15 +119,17 @@ def visual_beats(
 
     V(m) = sum_j u(m_j) + alpha sum_j V_T(m_j, m_j+1), V_T = T[m_j+1 - m_j] / T_max - 1 (eq. 2),
 
-    with u the normalised offsets and T their autocorrelation in a window around the pair. T is taken without the local
+    u are the normalised offsets and T their autocorrelation in a window around the pair. T is taken without the local
     mean and not below zero, so V_T is in [-1, 0]; T_max is its largest value at lags of `SHORTEST_S` to `LONGEST_S`.
+    Beats nearer than the one never follow each other.
     Two beats further apart than that, or with unknown offsets between them, have T = 0: to begin anew after a pause
-    costs alpha, and is never free.
+    costs alpha, and is never free. Alpha is in units of the candidates' median u: of real movement few impacts are near
+    the top 1 %, and at a fixed price they would be all that is left.
 
     Args:
         offsets: (T,) kinematic offsets K, not negative, of any kind; NaN where unknown.
         fps: their frame rate; frame i is at i / fps seconds.
-        alpha: weight of even spacing, at least 0. From 1 on no beat is strong enough to be worth a bad link by itself.
+        alpha: weight of even spacing, at least 0: a beat so many times the median strength pays for the worst link.
         least_level: see `normalised`; 0 for offsets in another unit than body heights per second squared.
 
     Raises:
@@ -137,7 +141,7 @@ def visual_beats(
     if len(at) == 0:
         return VisualBeats(np.zeros(0), np.zeros(0, np.float32))
     spacing = _spacing_scores(at, normalised(offsets, least_level), fps)
-    chosen = best_chain(strength, spacing, alpha)
+    chosen = best_chain(strength, spacing, alpha * float(np.median(strength)))
     return VisualBeats(at[chosen] / fps, strength[chosen].astype(np.float32))
 
 
@@ -146,13 +150,15 @@ def best_chain(strength: NDArray[np.float64], spacing: NDArray[np.float64], alph
 
     Args:
         strength: (N,) u of each candidate, in order of time, not negative.
-        spacing: (N, L) V_T in [-1, 0] of candidate j with j - 1, j - 2, ..., j - L; with all before those it is -1.
+        spacing: (N, L) V_T in [-1, 0] of candidate j with j - 1, j - 2, ..., j - L; with all before those it is -1;
+            -inf where the two may not follow each other.
         alpha: weight of the spacing.
 
     Returns:
         (M,) numbers of the chosen candidates, increasing.
     """
     count, reach = spacing.shape
+    price = np.where(np.isneginf(spacing), -np.inf, alpha * np.maximum(spacing, -1.0))
     best = np.zeros(count)
     came_from = np.full(count, -1)
     far, far_at = 0.0, -1  # the best chain that ends too early to be near; none at all at first
@@ -163,7 +169,7 @@ def best_chain(strength: NDArray[np.float64], spacing: NDArray[np.float64], alph
         near = min(j, reach)
         before, before_at = far, far_at
         if near:
-            linked = best[j - near : j] + alpha * spacing[j, near - 1 :: -1]
+            linked = best[j - near : j] + price[j, near - 1 :: -1]
             i = int(linked.argmax())
             if linked[i] >= far:
                 before, before_at = float(linked[i]), j - near + i
@@ -243,7 +249,7 @@ def _candidates(
     padded = np.concatenate([[0.0], curve, [0.0]])
     where, _ = find_peaks(
         padded,
-        distance=max(1.0, SHORTEST_S * fps),
+        distance=max(1.0, CLOSEST_S * fps),
         prominence=max(WEAKEST, STILL_PEAK * least_level / level),
         wlen=2 * round(LONGEST_S * fps) + 1,
     )
@@ -265,8 +271,10 @@ def _spacing_scores(at: NDArray[np.float64], curve: NDArray[np.float64], fps: fl
     lag = at[:, None] - at[earlier]
     unknown = np.concatenate([[0], np.cumsum(np.isnan(curve))])
     frame = np.round(at).astype(int)
-    linked = exists & (lag <= longest) & (unknown[frame[:, None] + 1] == unknown[frame[earlier]])
-    spacing = np.full((count, reach), -1.0)
+    linked = (
+        exists & (lag >= SHORTEST_S * fps) & (lag <= longest) & (unknown[frame[:, None] + 1] == unknown[frame[earlier]])
+    )
+    spacing = np.where(lag < SHORTEST_S * fps, -np.inf, -1.0)
     middle = 0.5 * (at[:, None] + at[earlier])
     spacing[linked] += _tempo_preference(curve, fps, middle[linked], lag[linked])
     return spacing
