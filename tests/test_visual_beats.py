@@ -296,9 +296,9 @@ def test_both_ways_agree_on_a_straight_way() -> None:
     assert np.corrcoef(bins, joints)[0, 1] > 0.98
 
 
-@pytest.mark.parametrize("way", ["joints", "directions"])
+@pytest.mark.parametrize(("way", "alpha"), [("joints", 0.5), ("joints", 0.7), ("joints", 1.0), ("directions", 0.7)])
 @pytest.mark.parametrize("bpm", [80.0, 100.0, 126.0])
-def test_sharp_moves_are_found_among_weaker_and_odd_ones(bpm: float, way: str) -> None:
+def test_sharp_moves_are_found_among_weaker_and_odd_ones(bpm: float, way: str, alpha: float) -> None:
     # The right arm stops on each beat, give or take 20 ms; the left one strays, three times in ten seconds.
     rng = np.random.default_rng(round(bpm))
     times_s = frame_times_s(30.0)
@@ -309,7 +309,7 @@ def test_sharp_moves_are_found_among_weaker_and_odd_ones(bpm: float, way: str) -
     body = swing_arms(body, right, "right")
     body = swing_arms(body, sharp_moves(times_s, strays_s, rng.uniform(0.3, 0.8, 9)), "left")
     velocity = compute_motion(track(body, times_s), 30.0).velocity
-    found_s = visual_beats(kinematic_offsets(velocity, way)).times_s  # type: ignore[arg-type]
+    found_s = visual_beats(kinematic_offsets(velocity, way), alpha=alpha).times_s  # type: ignore[arg-type]
     assert (np.abs(away_s(stops_s, found_s)) < 0.07).mean() > 0.9
     assert (np.abs(away_s(found_s, stops_s)) < 0.07).mean() > 0.8
     assert np.median(np.diff(found_s)) == pytest.approx(60 / bpm, abs=0.02)
