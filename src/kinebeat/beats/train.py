@@ -224,7 +224,8 @@ def train(
                 log(line)
             if figures["peak_f"] > best:
                 best = figures["peak_f"]
-                about = {"config": asdict(shape), "recipe": asdict(plan), "seed": seed, "without": list(without)}
+                about = {"config": asdict(shape), "recipe": asdict(plan), "seed": seed}
+                about |= {"without": list(without), "minutes": minutes, "half": half}
                 _save(out / "best.pt", {"net": averaged.state_dict(), **about, **record})
         if time.monotonic() - saved > CHECKPOINT_EVERY_S or done:
             saved = time.monotonic()
