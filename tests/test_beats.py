@@ -10,12 +10,11 @@ import pytest
 
 from kinebeat.accents import WEAKEST_PEAK, Accents, find_accents
 from kinebeat.beats import hmm
+from kinebeat.beats.decoding import FALLBACK_BPM, clip_tempo
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, BeatGrid
 from kinebeat.beats.hmm import OBSERVATION_LAMBDA, beat_states, decode_beats
 from kinebeat.beats.tracking import (
     CLEAR_BEAT,
-    FALLBACK_BPM,
-    clip_tempo,
     fit_tempo,
     movement_activation,
     track_beats,

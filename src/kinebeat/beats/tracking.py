@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinebeat.beats.decoding import FALLBACK_BPM, PREFERRED_BPM, PREFERRED_OCTAVES, decode
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BEAT, BeatGrid
-from kinebeat.beats.hmm import beat_states, decode_beats
 from kinebeat.errors import OptionError
 from kinebeat.motion import MOTION_FPS
 
@@ -16,16 +16,9 @@ if TYPE_CHECKING:
 
     from kinebeat.accents import Accents
 
-SLOWEST_BPM, FASTEST_BPM = 60.0, 180.0
-PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.60
-"""People tap between 70 and 160 BPM: a log-normal preference over tempo."""
-DRIFT = 0.12
-"""How far, as a part of it, the tempo may move from the clip's own in either direction."""
 CLEAR_BEAT = 0.15
 """Confidence from which the movement's own beat is followed; random peaks reach it in under 2 % of clips."""
 BUMP_SIGMA_S = 0.030
-FALLBACK_BPM = 100.0
-_REACH = 3
 _FIT_SIGMA_S = 0.030
 _FIT_RANGE_BPM = (80.0, 150.0)
 
@@ -55,15 +48,14 @@ def track_beats(
         return _cover(_constant_beats(accents, duration_s, tempo_bpm), accents, duration_s, 1.0, "tempo")
     if activation is None:
         activation = movement_activation(accents, duration_s)
-    tempo, confidence = clip_tempo(activation)
-    if confidence < CLEAR_BEAT:
-        fitted = fit_tempo(accents)
-        return _cover(_constant_beats(accents, duration_s, fitted), accents, duration_s, confidence, "accents")
-    states = beat_states(MOTION_FPS, tempo / (1 + DRIFT), tempo * (1 + DRIFT))
-    beats_s = _smooth(decode_beats(activation, states), activation)
+    heard = decode(activation)
+    if heard.confidence < CLEAR_BEAT:
+        fitted = _constant_beats(accents, duration_s, fit_tempo(accents))
+        return _cover(fitted, accents, duration_s, heard.confidence, "accents")
+    beats_s = heard.beats_s
     if len(beats_s) < 2:
-        beats_s = _constant_beats(accents, duration_s, tempo)
-    return _cover(beats_s, accents, duration_s, confidence, "movement")
+        beats_s = _constant_beats(accents, duration_s, heard.tempo_bpm)
+    return _cover(beats_s, accents, duration_s, heard.confidence, "movement")
 
 
 def check_tempo(tempo_bpm: float) -> None:
@@ -87,42 +79,6 @@ def movement_activation(accents: Accents, duration_s: float) -> NDArray[np.float
         bump = strength * np.exp(-0.5 * ((near / MOTION_FPS - time_s) / BUMP_SIGMA_S) ** 2)
         activation[near] = np.maximum(activation[near], bump)
     return 0.95 * activation
-
-
-def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
-    """The clip's one tempo in BPM and how clear it is, in [0, 1].
-
-    The tempo maximises the autocorrelation of the activation at one to four beats under a preference for the
-    tempi at which people tap. Clarity is that autocorrelation against what unrelated peaks reach by chance in a clip
-    of the same length.
-    """
-    x = activation - activation.mean()
-    power = float(x @ x)
-    if power < 1e-9:
-        return FALLBACK_BPM, 0.0
-    size = 1 << int(np.ceil(np.log2(2 * len(x))))
-    spectrum = np.abs(np.fft.rfft(x, size)) ** 2
-    lags = np.arange(len(x))
-    correlation = np.fft.irfft(spectrum, size)[: len(x)] / power * (len(x) / np.maximum(len(x) - lags, 1))
-    bpm = np.exp(np.linspace(np.log(SLOWEST_BPM), np.log(FASTEST_BPM), 221))
-    period = 60 * MOTION_FPS / bpm
-    weights = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.2}
-    salience, total = np.zeros(len(bpm)), np.zeros(len(bpm))
-    for beats, weight in weights.items():
-        lag = beats * period
-        usable = lag < 0.6 * len(x)
-        salience += np.where(usable, weight * np.interp(lag, lags, correlation), 0.0)
-        total += np.where(usable, weight, 0.0)
-    usable = total > 0
-    if not usable.any():
-        return FALLBACK_BPM, 0.0
-    salience = np.where(usable, salience / np.maximum(total, 1e-9), -1.0)
-    preference = np.exp(-0.5 * (np.log2(bpm / PREFERRED_BPM) / PREFERRED_OCTAVES) ** 2)
-    # The power lets a tempo at which every beat repeats win over its double, at which every other does.
-    best = int(np.argmax(np.maximum(salience, 0) ** 1.5 * preference))
-    independent = max(4.0, len(x) / MOTION_FPS / (4 * BUMP_SIGMA_S))
-    chance = 1.5 / np.sqrt(independent)  # one and a half deviations: the best of many tempi is taken
-    return float(bpm[best]), float(np.clip((salience[best] - chance) / 0.30, 0.0, 1.0))
 
 
 def fit_tempo(accents: Accents) -> float:
@@ -160,29 +116,6 @@ def _constant_beats(accents: Accents, duration_s: float, tempo_bpm: float) -> ND
         number = np.round((accents.times_s - offset) / step).astype(int) % STEPS_PER_BEAT
         phase = offset + step * int(np.bincount(number, accents.strength, STEPS_PER_BEAT).argmax())
     return np.arange(phase, max(duration_s, 2 * period) + 2 * period, period)
-
-
-def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Beats in seconds, freed of frame rounding and of the decoder's early bias.
-
-    Each decoded beat moves to the centre of the activation around it, then onto a straight line through itself and
-    its four neighbours on either side, heavier the nearer they are and the more activation they have.
-    """
-    near = np.arange(-_REACH, _REACH + 1)
-    centre = frames.astype(np.float64)
-    weight = np.ones(len(frames))
-    for _ in range(2):
-        at = np.clip(np.round(centre).astype(int)[:, None] + near, 0, len(activation) - 1)
-        weight = activation[at].sum(1) + 1e-6
-        centre = np.where(weight > 0.05, (activation[at] * at).sum(1) / weight, centre)
-    numbers = np.arange(len(centre))
-    out = centre / MOTION_FPS
-    if len(centre) >= 3:
-        for i in numbers:
-            part = slice(max(0, i - 4), i + 5)
-            away = numbers[part] - i
-            out[i] = np.polyfit(away, centre[part], 1, w=np.sqrt(weight[part] * (5 - np.abs(away))))[1] / MOTION_FPS
-    return out
 
 
 def _cover(

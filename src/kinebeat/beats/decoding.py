@@ -1,0 +1,110 @@
+"""From a beat activation to beats: one tempo for the clip, then a bar-pointer HMM that is free to drift about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinebeat.beats.hmm import beat_states, decode_beats
+from kinebeat.motion import MOTION_FPS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SLOWEST_BPM, FASTEST_BPM = 60.0, 180.0
+PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.60
+"""People tap between 70 and 160 BPM: a log-normal preference over tempo."""
+DRIFT = 0.12
+"""How far, as a part of it, the tempo may move from the clip's own in either direction."""
+FALLBACK_BPM = 100.0
+PEAK_S = 0.12
+"""About how long one peak of an activation lasts."""
+_REACH = 3
+
+
+@dataclass(frozen=True)
+class Beats:
+    """What is heard in a beat activation.
+
+    Attributes:
+        beats_s: (B,) float64, increasing, seconds from its first frame.
+        tempo_bpm: the clip's one tempo.
+        confidence: in [0, 1], how clear that tempo is.
+    """
+
+    beats_s: NDArray[np.float64]
+    tempo_bpm: float
+    confidence: float
+
+
+def decode(activation: NDArray[np.floating[Any]]) -> Beats:
+    """Hear the beats of a whole clip.
+
+    Args:
+        activation: (T,) in [0, 1] at `MOTION_FPS`, of any length.
+    """
+    activation = np.asarray(activation, np.float64)
+    tempo_bpm, confidence = clip_tempo(activation)
+    states = beat_states(MOTION_FPS, tempo_bpm / (1 + DRIFT), tempo_bpm * (1 + DRIFT))
+    return Beats(_smooth(decode_beats(activation, states), activation), tempo_bpm, confidence)
+
+
+def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
+    """The clip's one tempo in BPM and how clear it is, in [0, 1].
+
+    The tempo maximises the autocorrelation of the activation at one to four beats under a preference for the
+    tempi at which people tap. Clarity is that autocorrelation against what unrelated peaks reach by chance in a clip
+    of the same length.
+    """
+    x = activation - activation.mean()
+    power = float(x @ x)
+    if power < 1e-9:
+        return FALLBACK_BPM, 0.0
+    size = 1 << int(np.ceil(np.log2(2 * len(x))))
+    spectrum = np.abs(np.fft.rfft(x, size)) ** 2
+    lags = np.arange(len(x))
+    correlation = np.fft.irfft(spectrum, size)[: len(x)] / power * (len(x) / np.maximum(len(x) - lags, 1))
+    bpm = np.exp(np.linspace(np.log(SLOWEST_BPM), np.log(FASTEST_BPM), 221))
+    period = 60 * MOTION_FPS / bpm
+    weights = {1: 0.3, 2: 0.3, 3: 0.2, 4: 0.2}
+    salience, total = np.zeros(len(bpm)), np.zeros(len(bpm))
+    for beats, weight in weights.items():
+        lag = beats * period
+        usable = lag < 0.6 * len(x)
+        salience += np.where(usable, weight * np.interp(lag, lags, correlation), 0.0)
+        total += np.where(usable, weight, 0.0)
+    usable = total > 0
+    if not usable.any():
+        return FALLBACK_BPM, 0.0
+    salience = np.where(usable, salience / np.maximum(total, 1e-9), -1.0)
+    preference = np.exp(-0.5 * (np.log2(bpm / PREFERRED_BPM) / PREFERRED_OCTAVES) ** 2)
+    # The power lets a tempo at which every beat repeats win over its double, at which every other does.
+    best = int(np.argmax(np.maximum(salience, 0) ** 1.5 * preference))
+    independent = max(4.0, len(x) / MOTION_FPS / PEAK_S)
+    chance = 1.5 / np.sqrt(independent)  # one and a half deviations: the best of many tempi is taken
+    return float(bpm[best]), float(np.clip((salience[best] - chance) / 0.30, 0.0, 1.0))
+
+
+def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats in seconds, freed of frame rounding and of the decoder's early bias.
+
+    Each decoded beat moves to the centre of the activation around it, then onto a straight line through itself and
+    its four neighbours on either side, heavier the nearer they are and the more activation they have.
+    """
+    near = np.arange(-_REACH, _REACH + 1)
+    centre = frames.astype(np.float64)
+    weight = np.ones(len(frames))
+    for _ in range(2):
+        at = np.clip(np.round(centre).astype(int)[:, None] + near, 0, len(activation) - 1)
+        weight = activation[at].sum(1) + 1e-6
+        centre = np.where(weight > 0.05, (activation[at] * at).sum(1) / weight, centre)
+    numbers = np.arange(len(centre))
+    out = centre / MOTION_FPS
+    if len(centre) >= 3:
+        for i in numbers:
+            part = slice(max(0, i - 4), i + 5)
+            away = numbers[part] - i
+            out[i] = np.polyfit(away, centre[part], 1, w=np.sqrt(weight[part] * (5 - np.abs(away))))[1] / MOTION_FPS
+    return out
