@@ -46,7 +46,7 @@ def beat_activation(motion: Motion, model: str = "beats", part: str | None = Non
     shape = motion.velocity.shape
     if len(shape) != 3 or shape[1:] != (JOINTS, 2):
         raise OptionError(f"expected velocity (T, {JOINTS}, 2) in the layout rhythmicnet17, got {shape}")
-    shipped = weights.registry()
+    shipped = {name: weight for name, weight in weights.registry().items() if name.split("-")[0] == "beats"}
     if model not in shipped:
         raise OptionError(f"no beat model is called {model!r}: known are {', '.join(sorted(shipped))}")
     parts = sorted(shipped[model].sha256)
