@@ -129,8 +129,8 @@ def test_a_warped_dance_lands_on_its_beats(material: list[Material], monkeypatch
     for seed in range(8):
         dance = make_dance(material[:1], np.random.default_rng(seed))
         found = find_landings(dance.xyz, ("hands",))
-        phase = np.interp(found.times_s - dance.lag_s, dance.beats_s, np.arange(len(dance.beats_s)))
-        inside = (found.times_s - dance.lag_s > dance.beats_s[0]) & (found.times_s - dance.lag_s < dance.beats_s[-1])
+        phase = np.interp(found.times_s + dance.lag_s, dance.beats_s, np.arange(len(dance.beats_s)))
+        inside = (found.times_s + dance.lag_s > dance.beats_s[0]) & (found.times_s + dance.lag_s < dance.beats_s[-1])
         vector = np.sum(found.strength[inside] * np.exp(2j * np.pi * phase[inside])) / found.strength[inside].sum()
         concentration.append(vector.real)
     # By chance the mean is 0 with a standard error of about 0.06.

@@ -355,7 +355,7 @@ def draw_noise(rng: np.random.Generator, height_px: float) -> Noise:
     bad = rng.normal()
     return Noise(
         jitter=float(np.clip(0.0017 * np.exp(0.7 * bad), 0.0002, 0.007) + 0.2 / height_px),
-        speed_gain=float(rng.uniform(0.2, 1.5)),
+        speed_gain=float(rng.uniform(0.1, 0.9)),
         shake=float(rng.choice((0.0, 1.0)) * rng.uniform(0.0, 0.003)),
         hidden_gain=float(rng.uniform(1.0, 4.0)),
         doubt=float(rng.uniform(0.1, 0.9)),

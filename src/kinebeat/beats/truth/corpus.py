@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DURATION_S = 20.0
 NEGATIVE_SHARE, LABELLED_SHARE = 0.15, 0.12
+LEAST_SEEN, FILMS = 0.25, 5
+"""A film in which less of the joints is seen than this is made again, so many times at most."""
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 CLIPS = {"train": 3200, "validation": 300, "test": 300}
 
@@ -40,7 +42,7 @@ class Corpus:
         kind: (N,) "warped", "choreonet" or "negative".
         content: (N,) classes of movement.
         tempo_bpm: (N,) float32, NaN where there is no music.
-        lag_s: (N,) float32, how much later than the music the movement lands; NaN where there is no music.
+        lag_s: (N,) float32, how much later the music's beat is than the movement's landing; NaN where there is none.
     """
 
     velocity: NDArray[np.float16]
@@ -152,7 +154,10 @@ def _one(
     kind = kinds[int(rng.choice(len(kinds), p=odds / odds.sum()))]
     make = {"warped": make_dance, "choreonet": make_labelled_dance, "negative": make_no_dance}[kind]
     dance = make(material, rng, duration_s)
-    motion = compute_motion(film(dance.xyz, rng), duration_s)
+    for _ in range(FILMS):
+        motion = compute_motion(film(dance.xyz, rng), duration_s)
+        if np.isfinite(motion.velocity[..., 0]).mean() >= LEAST_SEEN:
+            break
     frames = round(duration_s * MOTION_FPS)
     return dance, motion.velocity[:frames].astype(np.float16)
 
