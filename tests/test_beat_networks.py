@@ -260,6 +260,25 @@ def test_a_window_is_cut_with_its_own_beats(corpus):
     assert len(batches.whole(read).weight) == 40
 
 
+def test_a_faster_dance_has_its_beats_nearer_to_each_other(corpus):
+    read = batches.read_corpus(corpus, "train")
+    twice = batches.cut(read, np.array([0]), np.array([10]), np.array([1.15]))
+    inside = np.round((read.beats_s[0] - 10 / 60) * 60 / 1.15)
+    assert np.flatnonzero(twice.target[0] == 1).tolist() == inside[(inside >= 0) & (inside < WINDOW)].tolist()
+    clip = read.velocity[0].astype(np.float32)
+    assert twice.velocity[0, 0][twice.seen[0, 0] == 1] == pytest.approx(1.15 * clip[10][twice.seen[0, 0] == 1])
+    between = 1.15 * (0.7 * clip[12] + 0.3 * clip[13])  # frame 2 is at 10 + 2.3
+    assert np.array_equal(twice.seen[0, 2] == 1, np.isfinite(between).all(-1))
+    assert twice.velocity[0, 2][twice.seen[0, 2] == 1] == pytest.approx(between[np.isfinite(between).all(-1)], rel=1e-3)
+
+
+def test_a_clip_as_long_as_the_window_can_be_drawn():
+    kept = pulses(4, 0, frames=WINDOW)
+    none = tuple(np.zeros(0) for _ in range(4))
+    clips = batches.draw(batches.Corpus(kept["velocity"], none, kept["kind"]), 16, 0, 0)
+    assert clips.velocity.shape == (16, WINDOW, JOINTS, 2)
+
+
 def test_batches_depend_on_seed_and_number_alone(corpus):
     read = batches.read_corpus(corpus, "train")
     one, same, next_, other = (batches.draw(read, 4, *which) for which in ((0, 5), (0, 5), (0, 6), (1, 5)))
@@ -283,7 +302,7 @@ def test_variation_stays_within_its_bounds():
     velocity = np.ones((64, WINDOW, JOINTS, 2), np.float32)
     seen, target = np.ones(velocity.shape[:3], np.float32), np.ones(velocity.shape[:2], np.float32)
     clips = batches.Clips(velocity, seen, target, np.ones(64, np.float32))
-    nothing = Augmentation(roll_deg=0, speed=1, squash=1, limb=0, blank=0)
+    nothing = Augmentation(stretch=1, roll_deg=0, speed=1, squash=1, limb=0, blank=0)
     still = batches.augment(clips, nothing, rng)
     assert np.array_equal(np.abs(still.velocity), velocity)
     assert np.array_equal(still.target, target)

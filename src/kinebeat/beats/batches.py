@@ -85,6 +85,7 @@ class Augmentation:
     """How much the clips of a training are varied; each number is a bound or a probability.
 
     Attributes:
+        stretch: largest factor on the tempo, and its inverse the smallest.
         roll_deg: the camera's roll, either way.
         speed: largest factor on all velocities, and its inverse the smallest.
         squash: smallest factor on one of the picture's axes.
@@ -92,6 +93,7 @@ class Augmentation:
         blank: probability that nobody is seen at the beginning or end of the clip, as in a clip that is short.
     """
 
+    stretch: float = 1.15
     roll_deg: float = 10.0
     speed: float = 1.4
     squash: float = 0.7
@@ -135,11 +137,14 @@ def read_corpus(folder: Path, split: str, without: Collection[str] = ()) -> Corp
 
 def draw(corpus: Corpus, size: int, seed: int, number: int, augmentation: Augmentation | None = None) -> Clips:
     """Batch `number` of a training: clips cut at random and varied."""
+    how = augmentation or Augmentation()
     rng = np.random.default_rng([seed, number])
+    frames = corpus.velocity.shape[1]
     which = rng.integers(len(corpus), size=size)
-    first = rng.integers(corpus.velocity.shape[1] - WINDOW + 1, size=size)
-    clips = cut(corpus, which, first)
-    return augment(clips, augmentation or Augmentation(), rng)
+    tempo = np.exp(rng.uniform(-1, 1, size) * np.log(how.stretch))
+    tempo = np.minimum(tempo, (frames - 1) / (WINDOW - 1))  # no more than the clip has
+    first = rng.integers(np.maximum(1, frames - np.ceil((WINDOW - 1) * tempo).astype(int)))
+    return augment(cut(corpus, which, first, tempo), how, rng)
 
 
 def whole(corpus: Corpus) -> Clips:
@@ -149,20 +154,37 @@ def whole(corpus: Corpus) -> Clips:
     return cut(corpus, which.ravel(), first.ravel())
 
 
-def cut(corpus: Corpus, which: NDArray[np.int64], first: NDArray[np.int64]) -> Clips:
+def cut(
+    corpus: Corpus, which: NDArray[np.int64], first: NDArray[np.int64], tempo: NDArray[np.float64] | None = None
+) -> Clips:
     """Windows of the corpus.
 
     Args:
         corpus: the clips.
         which: (B,) the clip of each window.
         first: (B,) its first frame.
+        tempo: (B,) how many times faster each is danced; as it was if None.
     """
-    velocity = np.stack([corpus.velocity[i, f : f + WINDOW] for i, f in zip(which, first, strict=True)])
+    tempo = np.ones(len(which)) if tempo is None else tempo
+    velocity = np.zeros((len(which), WINDOW, *corpus.velocity.shape[2:]), np.float32)
+    target = np.zeros(velocity.shape[:2], np.float32)
+    for k, (i, f) in enumerate(zip(which, first, strict=True)):
+        velocity[k] = tempo[k] * _between(corpus.velocity[i], f + np.arange(WINDOW) * tempo[k])
+        target[k] = bumps((corpus.beats_s[i] - f / MOTION_FPS) / tempo[k])
     seen = np.isfinite(velocity).all(-1)
-    target = np.stack([bumps(corpus.beats_s[i] - f / MOTION_FPS) for i, f in zip(which, first, strict=True)])
     weight = np.array([KIND_WEIGHTS.get(str(kind), 1.0) for kind in corpus.kind[which]], np.float32)
-    moving = np.where(seen[..., None], velocity, 0).astype(np.float32)
-    return Clips(moving, seen.astype(np.float32), target, weight)
+    velocity[~seen] = 0
+    return Clips(velocity, seen.astype(np.float32), target, weight)
+
+
+def _between(values: NDArray[np.float16], at: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows of an array at places between them; NaN where either neighbour is."""
+    below = np.floor(at).astype(int)
+    share = (at - below).astype(np.float32)[:, None, None]
+    found: NDArray[np.float32] = values[below].astype(np.float32)
+    if share.any():
+        found += share * (values[np.minimum(below + 1, len(values) - 1)] - found)
+    return found
 
 
 def bumps(beats_s: NDArray[np.float64], frames: int = WINDOW) -> NDArray[np.float32]:
