@@ -260,6 +260,7 @@ class SelfSimilarity(nn.Module):
         super().__init__()
         self.log_temperature = nn.Parameter(torch.tensor(0.5 * math.log(width)))
         self.mix = nn.Conv2d(1, 1, kernel, padding=kernel // 2)
+        nn.init.normal_(self.mix.weight, std=0.02)  # the largest entries are as many as there are tokens
 
     def similarity(self, features: Tensor, mask: Tensor) -> Tensor:
         """P (B, N, E) and mask (B, 1, 1, N), added before the softmax -> S (B, 1, N, N), rows of mean 1."""
