@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from kinebeat.accents import WEAKEST_PEAK, Accents, find_accents
-from kinebeat.beats import hmm
-from kinebeat.beats.decoding import FALLBACK_BPM, clip_tempo
+from kinebeat.beats.decoding import FALLBACK_BPM, TRANSITION_LAMBDA, clip_tempo
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, BeatGrid
 from kinebeat.beats.hmm import OBSERVATION_LAMBDA, beat_states, decode_beats
 from kinebeat.beats.tracking import (
@@ -124,11 +123,10 @@ def brute_force_beats(activation: np.ndarray, periods: list[int], change: float)
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("change", [2.0, 10.0, hmm.TRANSITION_LAMBDA])
-def test_viterbi_finds_what_trying_every_path_finds(seed: int, change: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hmm, "TRANSITION_LAMBDA", change)
+@pytest.mark.parametrize("change", [2.0, 10.0, TRANSITION_LAMBDA])
+def test_viterbi_finds_what_trying_every_path_finds(seed: int, change: float) -> None:
     activation = np.random.default_rng(seed).uniform(0.02, 0.98, 9)
-    states = beat_states(1.0, 60 / 4, 60 / 2)
+    states = beat_states(1.0, 60 / 4, 60 / 2, change)
     assert list(states.periods) == [2, 3, 4]
     assert list(decode_beats(activation, states)) == brute_force_beats(activation, [2, 3, 4], change)
 
@@ -137,7 +135,7 @@ def test_viterbi_finds_what_trying_every_path_finds(seed: int, change: float, mo
 def test_a_metronome_is_recovered_to_the_frame(period: int, phase: int) -> None:
     activation = np.full(900, 0.01)
     activation[phase::period] = 0.95
-    beats = decode_beats(activation, beat_states(60.0, 70, 185))
+    beats = decode_beats(activation, beat_states(60.0, 70, 185, 300.0))
     # A beat is seen over its first sixteenth: longer than 16 frames, it begins at its pulse or one or two before.
     lead = np.arange(phase, 900, period)[-len(beats) :] - beats
     assert (lead == lead[0]).all()
@@ -149,26 +147,26 @@ def test_the_hmm_follows_a_slow_change_of_tempo() -> None:
     true = np.cumsum(np.linspace(38, 28, 60))
     activation = np.full(int(true[-1]) + 20, 0.01)
     activation[true.astype(int)] = 0.95
-    beats = decode_beats(activation, beat_states(60.0, 80, 140))
+    beats = decode_beats(activation, beat_states(60.0, 80, 140, 300.0))
     assert np.abs(beats[:, None] - true).min(0).max() <= 3
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_no_evidence_still_gives_steady_beats(value: float) -> None:
-    beats = decode_beats(np.full(600, value), beat_states(60.0, 80, 140))
+    beats = decode_beats(np.full(600, value), beat_states(60.0, 80, 140, 300.0))
     assert len(beats) > 600 / 46
     assert (np.diff(beats) >= 25).all()
 
 
 def test_the_shortest_inputs_are_decoded() -> None:
-    states = beat_states(60.0, 80, 140)
+    states = beat_states(60.0, 80, 140, 300.0)
     assert len(decode_beats(np.zeros(0), states)) == 0
     assert len(decode_beats(np.array([0.9]), states)) == 1
-    assert len(beat_states(60.0, 120, 120).periods) == 1
+    assert len(beat_states(60.0, 120, 120, 300.0).periods) == 1
 
 
 def test_a_prior_decides_where_the_activation_does_not() -> None:
-    states = beat_states(60.0, 80, 140)
+    states = beat_states(60.0, 80, 140, 300.0)
     prior = np.full(len(states.periods), -50.0)
     prior[list(states.periods).index(36)] = 0.0
     assert set(np.diff(decode_beats(np.full(600, 0.05), states, prior))) == {36}

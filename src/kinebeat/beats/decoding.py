@@ -18,6 +18,12 @@ PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.60
 """People tap between 70 and 160 BPM: a log-normal preference over tempo."""
 DRIFT = 0.12
 """How far, as a part of it, the tempo may move from the clip's own in either direction."""
+TRANSITION_LAMBDA = 1000.0
+"""How dear a change of tempo is (Krebs et al. 2015, eq. 9, have 100 for music)."""
+FRAMES_PER_BEAT = 64
+SHARPENED = 2.0
+"""Power to which an activation is raised: an unsure network is vague nearly everywhere."""
+AGREEING_S, SEARCHED = 20.0, 0.04
 FALLBACK_BPM = 100.0
 PEAK_S = 0.12
 """About how long one peak of an activation lasts."""
@@ -42,13 +48,45 @@ class Beats:
 def decode(activation: NDArray[np.floating[Any]]) -> Beats:
     """Hear the beats of a whole clip.
 
+    A movement shows its beats far less exactly than music sounds them, so much of the clip has to agree on each: the
+    tempo is found for the whole clip first, to a fraction of a percent, and the frames of the model are then made so
+    long that a beat at that tempo has exactly `FRAMES_PER_BEAT`. A steady tempo thus costs nothing, and a departure
+    from it can be made dear (`TRANSITION_LAMBDA`) without forbidding it.
+
     Args:
         activation: (T,) in [0, 1] at `MOTION_FPS`, of any length.
     """
     activation = np.asarray(activation, np.float64)
     tempo_bpm, confidence = clip_tempo(activation)
-    states = beat_states(MOTION_FPS, tempo_bpm / (1 + DRIFT), tempo_bpm * (1 + DRIFT))
-    return Beats(_smooth(decode_beats(activation, states), activation), tempo_bpm, confidence)
+    tempo_bpm = exact_tempo(activation, tempo_bpm)
+    fps = FRAMES_PER_BEAT * tempo_bpm / 60
+    times_s = np.arange(0.0, len(activation) / MOTION_FPS, 1 / fps)
+    frames = np.interp(times_s, np.arange(len(activation)) / MOTION_FPS, activation) ** SHARPENED
+    states = beat_states(fps, tempo_bpm / (1 + DRIFT), tempo_bpm * (1 + DRIFT), TRANSITION_LAMBDA)
+    beats_s = decode_beats(frames, states) / fps
+    return Beats(_smooth(beats_s * MOTION_FPS, activation), tempo_bpm, confidence)
+
+
+def exact_tempo(activation: NDArray[np.float64], tempo_bpm: float) -> float:
+    """The tempo near a given one at which the beats of the clip agree best, in BPM.
+
+    It maximises the power of the activation at the beat's frequency and, by half as much, at twice that, summed over
+    windows of `AGREEING_S`: beats further apart than that need not be in phase.
+    """
+    length = min(len(activation), round(AGREEING_S * MOTION_FPS))
+    if length < MOTION_FPS:
+        return tempo_bpm
+    tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 81))
+    cycles = np.outer(tempi / 60, np.arange(length) / MOTION_FPS)
+    window = np.hanning(length + 2)[1:-1]
+    waves = [np.exp(-2j * np.pi * harmonic * cycles) * window for harmonic in (1, 2)]
+    power = np.zeros(len(tempi))
+    last = len(activation) - length
+    for first in sorted({*range(0, last, length // 4), last}):
+        part = activation[first : first + length]
+        part = part - part.mean()
+        power += np.abs(waves[0] @ part) ** 2 + 0.5 * np.abs(waves[1] @ part) ** 2
+    return float(tempi[int(np.argmax(power))])
 
 
 def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
@@ -87,14 +125,14 @@ def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
     return float(bpm[best]), float(np.clip((salience[best] - chance) / 0.30, 0.0, 1.0))
 
 
-def _smooth(frames: NDArray[np.int64], activation: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(frames: NDArray[np.float64], activation: NDArray[np.float64]) -> NDArray[np.float64]:
     """Beats in seconds, freed of frame rounding and of the decoder's early bias.
 
     Each decoded beat moves to the centre of the activation around it, then onto a straight line through itself and
     its four neighbours on either side, heavier the nearer they are and the more activation they have.
     """
     near = np.arange(-_REACH, _REACH + 1)
-    centre = frames.astype(np.float64)
+    centre = frames.copy()
     weight = np.ones(len(frames))
     for _ in range(2):
         at = np.clip(np.round(centre).astype(int)[:, None] + near, 0, len(activation) - 1)

@@ -16,8 +16,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TRANSITION_LAMBDA = 300.0
-"""The paper has 100 for music. Movement shows its beats less exactly, and its tempo wanders less than they seem to."""
 OBSERVATION_LAMBDA = 16
 _LEAST = 1e-3
 
@@ -41,8 +39,8 @@ class BeatStates:
     log_change: NDArray[np.float64]
 
 
-def beat_states(fps: float, slowest_bpm: float, fastest_bpm: float) -> BeatStates:
-    """State space for tempi of a range at a frame rate."""
+def beat_states(fps: float, slowest_bpm: float, fastest_bpm: float, transition_lambda: float) -> BeatStates:
+    """State space for tempi of a range at a frame rate; the larger lambda is, the dearer a change of tempo."""
     shortest = max(2, int(np.floor(60 * fps / fastest_bpm)))
     longest = max(shortest, int(np.ceil(60 * fps / slowest_bpm)))
     periods = np.arange(shortest, longest + 1)
@@ -50,7 +48,7 @@ def beat_states(fps: float, slowest_bpm: float, fastest_bpm: float) -> BeatState
     first = last - periods + 1
     position = np.concatenate([np.arange(n) / n for n in periods])
     ratio = periods[None, :] / periods[:, None]
-    change = np.exp(-TRANSITION_LAMBDA * np.abs(ratio - 1))
+    change = np.exp(-transition_lambda * np.abs(ratio - 1))
     change /= change.sum(1, keepdims=True)
     return BeatStates(periods, first, last, position < 1 / OBSERVATION_LAMBDA, np.log(np.maximum(change, 1e-300)))
 
