@@ -8,7 +8,7 @@ pytest.importorskip("onnx", reason="the [train] extra is not installed")
 
 from kinebeat.beats import export, network  # noqa: E402
 from kinebeat.beats.batches import WINDOW  # noqa: E402
-from kinebeat.beats.network import CENTRE, JOINTS, SKELETON, VARIANTS, BeatNet, NetConfig  # noqa: E402
+from kinebeat.beats.network import CENTRE, JOINTS, SHAPES, SKELETON, VARIANTS, BeatNet, NetConfig  # noqa: E402
 from kinebeat.drums.models import open_session  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -159,10 +159,13 @@ def test_a_glitch_cannot_outweigh_a_dance():
     assert network.squash(torch.zeros(2)).tolist() == [0, 0]
 
 
-def test_the_full_network_fits_its_budget():
-    full, tcn = (network.parameters(BeatNet(NetConfig(model))) for model in ("stgcn-tf-ssm-rel", "tcn"))
+@pytest.mark.parametrize("shape", SHAPES.values())
+def test_the_full_network_fits_its_budget(shape):
+    full, tcn = (network.parameters(BeatNet(replace(shape, model=model))) for model in ("stgcn-tf-ssm-rel", "tcn"))
     assert 150_000 < full < 350_000
     assert 0.8 < tcn / full < 1.25
+    assert np.prod(shape.strides) == network.FRAMES_PER_TOKEN
+    assert len(shape.channels) == 10  # the paper's
 
 
 # What is shipped

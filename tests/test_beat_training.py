@@ -12,7 +12,7 @@ from kinebeat.beats import activation, batches, export  # noqa: E402
 from kinebeat.beats import train as training  # noqa: E402
 from kinebeat.beats.activation import beat_activation  # noqa: E402
 from kinebeat.beats.batches import WINDOW, Augmentation  # noqa: E402
-from kinebeat.beats.network import JOINTS, SKELETON, BeatNet, NetConfig  # noqa: E402
+from kinebeat.beats.network import JOINTS, SHAPES, SKELETON, BeatNet, NetConfig  # noqa: E402
 from kinebeat.errors import InputError, OptionError  # noqa: E402
 from kinebeat.motion import motion_from_velocity  # noqa: E402
 
@@ -258,15 +258,19 @@ def test_the_command_trains_for_the_time_it_is_given(corpus, tmp_path):
     training.main(
         [
             *("--data", str(corpus), "--model", "tf", "--out", str(tmp_path / "run"), "--device", "cpu", "--seed", "3"),
-            *("--minutes", "0.01", "--batch", "2", "--without", "choreonet", "--half"),
+            *("--minutes", "0.01", "--batch", "2", "--without", "choreonet", "--half", "--shape", "narrow"),
         ]
     )
     net, kept = training.load_best(tmp_path / "run")
     assert not net.training
-    assert net.config == NetConfig("tf")
+    assert net.config == replace(SHAPES["narrow"], model="tf")
     assert 1 <= kept["step"] < 1000
     told = [kept[name] for name in ("seed", "without", "minutes", "half")]
     assert told == [3, ["choreonet"], 0.01, True]
+    assert export.command("beats-tf", kept) == (
+        "python -m kinebeat.beats.train --data CORPUS --model tf --shape narrow --out runs/tf-SEED --seed SEED"
+        " --batch 2 --without choreonet --minutes 0.01 --half"
+    )
 
 
 def test_the_validation_is_thinned_evenly(corpus):

@@ -12,14 +12,14 @@ import datetime as dt
 import json
 import re
 from collections import defaultdict
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from kinebeat.beats.network import WINDOW, BeatNet, NetConfig, parameters
+from kinebeat.beats.network import SHAPES, WINDOW, BeatNet, NetConfig, parameters
 from kinebeat.beats.train import Recipe, load_best
 from kinebeat.errors import InputError
 from kinebeat.motion import MOTION_FPS
@@ -89,6 +89,8 @@ def command(name: str, kept: Mapping[str, Any]) -> str:
     """The command that trains a weight, from what one of its trainings said of itself."""
     usual = Recipe()
     words = ["python -m kinebeat.beats.train --data CORPUS", f"--model {kept['config']['model']}"]
+    net = replace(NetConfig(**kept["config"]), model=NetConfig().model)
+    words += [f"--shape {name}" for name, shape in SHAPES.items() if shape == net and shape != NetConfig()]
     words.append(f"--out runs/{name.removeprefix('beats-') if name != 'beats' else PRODUCT}-SEED --seed SEED")
     chosen = {name: kept["recipe"][name] for name in ("steps", "batch", "rate", "beat_weight")}
     words += [f"--{k.replace('_', '-')} {value:g}" for k, value in chosen.items() if value != getattr(usual, k)]

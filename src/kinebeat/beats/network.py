@@ -82,6 +82,18 @@ class NetConfig:
     dropout: float = 0.1
 
 
+SHAPES = {
+    "wide": NetConfig(),
+    "narrow": NetConfig(
+        channels=(32,) * 10,
+        strides=(2, 2, 1, 1, 1, 1, 1, 1, 1, 1),
+        kernels=(9, 9, 5, 5, 5, 5, 5, 5, 5, 5),
+        tcn_dilations=(1, 2, 4, 8, 16, 32, 64),
+    ),
+}
+"""Shapes by name. The narrow one has three quarters of the numbers and learns half as many clips again in its time."""
+
+
 def spatial_partition() -> NDArray[np.float32]:
     """Neighbours of each joint by where they lie, (3, V, V): [k, w, v] is 1 if v is a neighbour of w of kind k.
 

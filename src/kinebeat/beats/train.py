@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinebeat.beats.batches import Augmentation, Clips, draw, read_corpus, whole
-from kinebeat.beats.network import VARIANTS, BeatNet, NetConfig
+from kinebeat.beats.network import SHAPES, VARIANTS, BeatNet, NetConfig
 from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import MOTION_FPS
 
@@ -293,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m kinebeat.beats.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--model", choices=list(VARIANTS), default="stgcn-tf-ssm-rel")
+    parser.add_argument("--shape", choices=list(SHAPES), default="wide", help="how large the network is")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -320,6 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threads=options.threads,
         half=options.half,
         without=options.without,
+        config=SHAPES[options.shape],
         recipe=replace(Recipe(), **{name: value for name, value in chosen.items() if value is not None}),
     )
 
