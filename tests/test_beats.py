@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from kinebeat.accents import WEAKEST_PEAK, Accents, find_accents
-from kinebeat.beats.decoding import FALLBACK_BPM, TRANSITION_LAMBDA, clip_tempo
+from kinebeat.beats.cues import bumps
+from kinebeat.beats.decoding import FALLBACK_BPM, TRANSITION_LAMBDA, clip_tempo, decode
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, BeatGrid
 from kinebeat.beats.hmm import OBSERVATION_LAMBDA, beat_states, decode_beats
 from kinebeat.beats.tracking import (
     CLEAR_BEAT,
     fit_tempo,
-    movement_activation,
     track_beats,
 )
 from kinebeat.errors import OptionError
@@ -33,11 +33,17 @@ from movers import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kinebeat.pose.track import PoseTrack
 
 
 def heard(pose: PoseTrack, duration_s: float) -> Accents:
     return find_accents(compute_motion(pose, duration_s), WEAKEST_PEAK)
+
+
+def as_bumps(accents: Accents, duration_s: float = 20.0) -> NDArray[np.float64]:
+    return bumps(accents.times_s, accents.strength, round(duration_s * MOTION_FPS))
 
 
 def accents_at(times_s: np.ndarray, strength: float | np.ndarray = 0.8) -> Accents:
@@ -251,7 +257,7 @@ def test_the_strong_beat_of_four_is_the_downbeat() -> None:
 def test_a_learned_activation_takes_the_place_of_the_movements_own() -> None:
     frames = np.arange(1800)
     activation = 0.9 * np.exp(-0.5 * (((frames - 10) % 36 - 18) / 2.0) ** 2)  # 100 BPM
-    grid = track_beats(accents_at(np.arange(0.1, 30, 0.41)), 30.0, activation=activation)
+    grid = track_beats(accents_at(np.arange(0.1, 30, 0.41)), 30.0, heard=decode(activation))
     assert grid.tempo_bpm == pytest.approx(100, abs=0.1)
     assert np.abs(away_from_beats_s((28 + 36 * np.arange(1, 48)) / MOTION_FPS, grid)).max() < 0.01
 
@@ -267,7 +273,7 @@ def random_accents(seed: int, duration_s: float, per_s: float = 3.0) -> Accents:
 
 
 def test_confidence_tells_a_beat_from_chance() -> None:
-    chance = [clip_tempo(movement_activation(random_accents(k, 20.0), 20.0))[1] for k in range(60)]
+    chance = [clip_tempo(as_bumps(random_accents(k, 20.0)))[1] for k in range(60)]
     assert np.mean(np.array(chance) < CLEAR_BEAT) >= 0.98
     rng = np.random.default_rng(0)
     kept = []
@@ -276,7 +282,7 @@ def test_confidence_tells_a_beat_from_chance() -> None:
         times_s = times_s[rng.uniform(size=len(times_s)) < 0.8] + 0.0
         times_s = np.sort(np.concatenate([times_s + rng.normal(0, 0.015, len(times_s)), rng.uniform(0, 20, 12)]))
         accents = accents_at(times_s, rng.uniform(0.4, 1.0, len(times_s)))
-        kept.append(clip_tempo(movement_activation(accents, 20.0))[1])
+        kept.append(clip_tempo(as_bumps(accents))[1])
     assert min(kept) > CLEAR_BEAT
 
 

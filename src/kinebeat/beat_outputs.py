@@ -167,7 +167,7 @@ def _counted(clicks: ClickTrack, report: Callable[[float], None]) -> Iterator[ND
 def _draw(heard: Heard, out: Path) -> None:
     from kinebeat.accents import WEAKEST_PEAK, find_accents
     from kinebeat.beat_plot import plot_beats
-    from kinebeat.beats.tracking import movement_activation
+    from kinebeat.beats.hearing import laid_over
 
     accents = find_accents(heard.motion, weakest=WEAKEST_PEAK)
     plot_beats(
@@ -176,7 +176,7 @@ def _draw(heard: Heard, out: Path) -> None:
         heard.grid,
         heard.duration_s,
         accents=accents,
-        activation=movement_activation(accents, heard.duration_s),
+        activation=laid_over(heard.motion),
         title=f"{heard.source.name}: {in_words(heard.grid)}",
         note=f"a person is seen in {heard.detected_share:.0%} of the frames; where a bar begins is a guess",
     )

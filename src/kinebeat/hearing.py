@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.accents import WEAKEST_PEAK, find_accents
-from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo, track_beats
+from kinebeat.beats.hearing import hear_beats
+from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo
 from kinebeat.clock import Clock
 from kinebeat.errors import InputError
 from kinebeat.motion import compute_motion
@@ -147,14 +148,9 @@ def hear(
     with clock.stage("movement"):
         motion = compute_motion(track, duration_s)
     with clock.stage("beats"):
-        grid = _beats(motion, duration_s, tempo_bpm)
+        grid = hear_beats(motion, duration_s, tempo_bpm)
     heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds)
     return Heard(source, video, duration_s, track, motion, grid, _warnings(heard), clock.seconds)
-
-
-def _beats(motion: Motion, duration_s: float, tempo_bpm: float | None) -> BeatGrid:
-    # The weak accents too, but no bare peaks: those come before the landing that a beat is heard on.
-    return track_beats(find_accents(motion, weakest=WEAKEST_PEAK), duration_s, tempo_bpm)
 
 
 def _readable_s(track: PoseTrack) -> float:

@@ -12,7 +12,7 @@ from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
 from kinebeat.clock import Clock
 from kinebeat.errors import OptionError
 from kinebeat.hearing import hear
-from kinebeat.rhythm import compose
+from kinebeat.rhythm import compose, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +187,7 @@ def soundtrack(
     with clock.stage("beats"):
         peaks = movement_peaks(heard.motion)
         accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
-        rhythm = compose(heard.grid, accents, heard.motion)
+        rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
     drums, score = _play(rhythm, heard.duration_s, settings, clock)
     warnings = list(heard.warnings)
     if not len(accents.times_s):

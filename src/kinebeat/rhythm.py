@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LANDING_TOLERANCE_S = 0.015
 """A drum this close to its movement is heard as on it: hits leave the grid only by what exceeds this."""
+SETTLE_S, SETTLE_SIGMA_S = 0.12, 0.035
+"""How far a grid may be moved to lie on the accents, and how near an accent has to be to count."""
 ENERGY_SIGMA_S = 0.30
 ENERGY_FLOOR = 0.12
 """Speed in body heights per second that counts as full energy even in a clip where nobody moves faster."""
@@ -80,6 +82,27 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
     in_clip = (time_s > motion.times_s[0] - 0.1) & (time_s < motion.times_s[-1] + 0.1)
     present = _widened(motion.present)[at] & in_clip
     return Rhythm(grid, beat, accent, offset, np.where(present, energy(motion)[at], 0.0).astype(np.float32), present)
+
+
+def settled(grid: BeatGrid, accents: Accents, duration_s: float) -> BeatGrid:
+    """The grid moved by one constant so that it lies on the movement's accents, halves of the beat allowed.
+
+    Dancers land some way before the music's beat (`beats.hearing`). A soundtrack that is made for the movement has no
+    other music to agree with: its beats belong where the movement lands.
+
+    Args:
+        grid: the beats.
+        accents: moments of the movement.
+        duration_s: length of the clip.
+    """
+    if grid.source != "movement" or not len(accents.times_s):
+        return grid
+    shifts_s = np.arange(-SETTLE_S, SETTLE_S + 1e-9, 0.005)
+    half_s = 30.0 / grid.tempo_bpm
+    halves = grid.step(accents.times_s[None, :] - shifts_s[:, None]) / STEPS_PER_BEAT * 2
+    away_s = (halves - np.round(halves)) * half_s
+    fit = np.exp(-0.5 * (away_s / SETTLE_SIGMA_S) ** 2) @ accents.strength
+    return grid.moved(float(shifts_s[int(np.argmax(fit))]), duration_s)
 
 
 def energy(motion: Motion) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ A cue peaks where the movement does something, which is not quite where the musi
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,9 @@ def speed_minima(motion: Motion) -> NDArray[np.float64]:
     if not motion.present.any():
         return np.zeros(len(speed))
     fast = max(SLOW_CLIP, float(np.percentile(speed[motion.present], 80)))
-    lows, found = find_peaks(-speed, prominence=MINIMUM_DEPTH * fast, wlen=round(4.0 * MOTION_FPS) + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a low as long as the window has no prominence
+        lows, found = find_peaks(-speed, prominence=MINIMUM_DEPTH * fast, wlen=round(4.0 * MOTION_FPS) + 1)
     return bumps(lows / MOTION_FPS, np.clip(found["prominences"] / fast, 0, 1), len(speed))
 
 

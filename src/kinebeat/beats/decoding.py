@@ -18,7 +18,7 @@ PREFERRED_BPM, PREFERRED_OCTAVES = 112.0, 0.60
 """People tap between 70 and 160 BPM: a log-normal preference over tempo."""
 DRIFT = 0.12
 """How far, as a part of it, the tempo may move from the clip's own in either direction."""
-TRANSITION_LAMBDA = 1000.0
+TRANSITION_LAMBDA = 3000.0
 """How dear a change of tempo is (Krebs et al. 2015, eq. 9, have 100 for music)."""
 FRAMES_PER_BEAT = 64
 SHARPENED = 2.0

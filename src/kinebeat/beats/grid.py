@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,14 @@ class BeatGrid:
         """Fractional steps at times in seconds: the inverse of `time_s`."""
         beats = _extrapolating_interp(np.asarray(time_s, float), self.beats_s, np.arange(len(self.beats_s)))
         return beats * STEPS_PER_BEAT
+
+    def moved(self, by_s: float, duration_s: float) -> BeatGrid:
+        """The same beats later by seconds (earlier if negative), a bar more at an end where the clip would lie bare."""
+        beats = np.arange(
+            -BEATS_PER_BAR if self.beats_s[0] + by_s > 0 else 0,
+            len(self.beats_s) + (BEATS_PER_BAR if self.beats_s[-1] + by_s < duration_s else 0),
+        )
+        return replace(self, beats_s=self.time_s(beats * STEPS_PER_BEAT) + by_s)
 
 
 def _extrapolating_interp(x: NDArray[np.float64], xp: ArrayLike, fp: ArrayLike) -> NDArray[np.float64]:

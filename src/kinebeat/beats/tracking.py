@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinebeat.beats.cues import bumps
 from kinebeat.beats.decoding import FALLBACK_BPM, PREFERRED_BPM, PREFERRED_OCTAVES, decode
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BEAT, BeatGrid
 from kinebeat.errors import OptionError
@@ -15,30 +16,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.accents import Accents
+    from kinebeat.beats.decoding import Beats
 
+LANDING_LEAD_S = 0.06
+"""A dancer lands about this much before the music's beat."""
 CLEAR_BEAT = 0.15
 """Confidence from which the movement's own beat is followed; random peaks reach it in under 2 % of clips."""
-BUMP_SIGMA_S = 0.030
 _FIT_SIGMA_S = 0.030
 _FIT_RANGE_BPM = (80.0, 150.0)
 
 
 def track_beats(
-    accents: Accents,
-    duration_s: float,
-    tempo_bpm: float | None = None,
-    activation: NDArray[np.float64] | None = None,
+    accents: Accents, duration_s: float, tempo_bpm: float | None = None, heard: Beats | None = None
 ) -> BeatGrid:
     """Follow the beat of a movement through a whole clip.
 
-    Where the movement repeats itself, its beat is decoded by a bar-pointer HMM, free to drift. Where it does not,
-    the grid is the tempo and phase that put most accent strength on 16ths.
+    Where a beat is clear, the grid follows it, free to drift. Where it is not, the grid is the tempo and phase that put
+    most accent strength on 16ths.
 
     Args:
         accents: peaks of the movement, weak ones too.
         duration_s: length of the clip.
         tempo_bpm: if given, the tempo of the grid; only the phase is sought.
-        activation: (T,) beat activation at `MOTION_FPS` from a learned model; from the accents if None.
+        heard: the beat and how clear it is; that of the accents alone if None.
 
     Raises:
         OptionError: the tempo is outside 30 to 300 BPM.
@@ -46,9 +46,9 @@ def track_beats(
     if tempo_bpm is not None:
         check_tempo(tempo_bpm)
         return _cover(_constant_beats(accents, duration_s, tempo_bpm), accents, duration_s, 1.0, "tempo")
-    if activation is None:
-        activation = movement_activation(accents, duration_s)
-    heard = decode(activation)
+    if heard is None:
+        frames = max(1, int(np.ceil(duration_s * MOTION_FPS)))
+        heard = decode(bumps(accents.times_s, accents.strength, frames))
     if heard.confidence < CLEAR_BEAT:
         fitted = _constant_beats(accents, duration_s, fit_tempo(accents))
         return _cover(fitted, accents, duration_s, heard.confidence, "accents")
@@ -66,19 +66,6 @@ def check_tempo(tempo_bpm: float) -> None:
     """
     if not 30 <= tempo_bpm <= 300:
         raise OptionError(f"tempo {tempo_bpm:g} BPM: expected 30 to 300")
-
-
-def movement_activation(accents: Accents, duration_s: float) -> NDArray[np.float64]:
-    """A beat activation made of the movement's peaks: a bump as high as its strength on each, (T,) in [0, 0.95]."""
-    frames = max(1, int(np.ceil(duration_s * MOTION_FPS)))
-    activation = np.zeros(frames)
-    reach = int(np.ceil(4 * BUMP_SIGMA_S * MOTION_FPS))
-    for time_s, strength in zip(accents.times_s, accents.strength, strict=True):
-        centre = round(time_s * MOTION_FPS)
-        near = np.arange(max(0, centre - reach), min(frames, centre + reach + 1))
-        bump = strength * np.exp(-0.5 * ((near / MOTION_FPS - time_s) / BUMP_SIGMA_S) ** 2)
-        activation[near] = np.maximum(activation[near], bump)
-    return 0.95 * activation
 
 
 def fit_tempo(accents: Accents) -> float:
@@ -129,7 +116,8 @@ def _cover(
     downbeat = 0
     if len(accents.times_s):
         number = np.round(np.interp(accents.times_s, beats_s, np.arange(len(beats_s)))).astype(int)
-        near = np.exp(-0.5 * ((accents.times_s - beats_s[number]) / 0.05) ** 2)
+        away_s = accents.times_s - beats_s[number]
+        near = np.maximum(np.exp(-0.5 * (away_s / 0.05) ** 2), np.exp(-0.5 * ((away_s + LANDING_LEAD_S) / 0.05) ** 2))
         downbeat = int(np.bincount(number % BEATS_PER_BAR, accents.strength * near, BEATS_PER_BAR).argmax())
     if beats_s[downbeat] > 0:
         downbeat -= BEATS_PER_BAR

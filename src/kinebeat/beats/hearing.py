@@ -1,0 +1,94 @@
+"""Hears the beat of a movement: what a network has learned of dance, and what is plain in a movement that repeats."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinebeat.accents import WEAKEST_PEAK, find_accents
+from kinebeat.beats.activation import beat_activation
+from kinebeat.beats.cues import kinematic, speed_minima, visual
+from kinebeat.beats.decoding import Beats, clip_tempo, decode
+from kinebeat.beats.tracking import track_beats
+from kinebeat.motion import MOTION_FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from kinebeat.beats.grid import BeatGrid
+    from kinebeat.motion import Motion
+
+CUES: dict[str, Callable[[Motion], NDArray[np.floating[Any]]]] = {
+    "learned": beat_activation,
+    "kinematic offsets": kinematic,
+    "speed minima": speed_minima,
+    "visual beats": visual,
+}
+LEADS_S = {"learned": 0.02, "kinematic offsets": 0.075, "speed minima": 0.035, "visual beats": 0.10}
+"""How much before the music's beat each cue peaks, on validation; by this it is moved before it is laid over others."""
+WEIGHTS = {"learned": 1.0, "speed minima": 0.3}
+"""What dance is listened to with: the mixture that did best on validation."""
+UNSURE, SURE = 0.15, 0.45
+"""Activation at the beats of movement that is not danced to music, and of dance."""
+
+
+def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None) -> BeatGrid:
+    """Follow the beat of a movement through a whole clip.
+
+    Two ears: `hear_dance` knows where the music's beat is in dance; the kinematic offsets tell of whatever repeats
+    itself exactly, as a pendulum does. The surer one is believed; where both are sure, the plain one, which is the more
+    exact.
+
+    Args:
+        motion: the movement.
+        duration_s: length of the clip.
+        tempo_bpm: if given, the tempo; only the phase is sought.
+
+    Raises:
+        OptionError: the tempo is outside 30 to 300 BPM.
+    """
+    accents = find_accents(motion, WEAKEST_PEAK)
+    if tempo_bpm is not None:
+        return track_beats(accents, duration_s, tempo_bpm)
+    danced = hear_dance(motion)
+    plain = kinematic(motion)
+    surer = decode(plain) if clip_tempo(plain)[1] >= danced.confidence else danced
+    return track_beats(accents, duration_s, heard=surer)
+
+
+def hear_dance(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> Beats:
+    """The music's beats in a dance, from cues laid over each other.
+
+    It is sure where the activation repeats itself and is high on its beats: a network that does not know hears a
+    vague beat in anything.
+
+    Args:
+        motion: the movement.
+        weights: of the cues, by their names in `CUES`.
+    """
+    activation = laid_over(motion, weights)
+    heard = decode(activation)
+    if not len(heard.beats_s):
+        return replace(heard, confidence=0.0)
+    at = np.clip(np.round(heard.beats_s * MOTION_FPS).astype(int), 0, len(activation) - 1)
+    known = np.clip((activation[at].mean() - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+    return replace(heard, confidence=float(heard.confidence * known))
+
+
+def laid_over(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> NDArray[np.float64]:
+    """The weighted mean of cues, each moved to where the music's beat is, (T,) in [0, 1].
+
+    Args:
+        motion: the movement.
+        weights: of the cues, by their names in `CUES`.
+    """
+    total = np.zeros(len(motion.times_s))
+    frames = np.arange(len(total))
+    for name, weight in weights.items():
+        cue = np.asarray(CUES[name](motion), np.float64)
+        total += weight * np.interp(frames - LEADS_S[name] * MOTION_FPS, frames, cue, left=0.0, right=0.0)
+    return np.clip(total / max(weights.values()), 0.0, 1.0)
