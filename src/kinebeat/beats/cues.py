@@ -24,7 +24,7 @@ HIGHEST = 0.95
 """No single movement is taken for a certain beat."""
 MINIMUM_DEPTH = 0.05
 """Prominence of a low of the speed, as a part of the clip's fast passages, that counts."""
-SLOW_CLIP = 0.05
+SLOW_CLIP = 0.12
 """Speed in body heights per second that counts as fast even in a clip where nobody moves faster."""
 
 

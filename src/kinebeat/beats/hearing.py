@@ -39,9 +39,8 @@ UNSURE, SURE = 0.15, 0.45
 def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None) -> BeatGrid:
     """Follow the beat of a movement through a whole clip.
 
-    Two ears: `hear_dance` knows where the music's beat is in dance; the kinematic offsets tell of whatever repeats
-    itself exactly, as a pendulum does. The surer one is believed; where both are sure, the plain one, which is the more
-    exact.
+    Two ears: `hear_dance` knows where the music's beat is in dance, `hear_repetition` hears what repeats itself plainly,
+    as steps and pendulums do. The surer one is believed; where both are sure, the plain one, which is the more exact.
 
     Args:
         motion: the movement.
@@ -54,10 +53,8 @@ def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None
     accents = find_accents(motion, WEAKEST_PEAK)
     if tempo_bpm is not None:
         return track_beats(accents, duration_s, tempo_bpm)
-    danced = hear_dance(motion)
-    plain = kinematic(motion)
-    surer = decode(plain) if clip_tempo(plain)[1] >= danced.confidence else danced
-    return track_beats(accents, duration_s, heard=surer)
+    danced, plain = hear_dance(motion), hear_repetition(motion)
+    return track_beats(accents, duration_s, heard=plain if plain.confidence >= danced.confidence else danced)
 
 
 def hear_dance(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> Beats:
@@ -77,6 +74,16 @@ def hear_dance(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> Beats:
     at = np.clip(np.round(heard.beats_s * MOTION_FPS).astype(int), 0, len(activation) - 1)
     known = np.clip((activation[at].mean() - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
     return replace(heard, confidence=float(heard.confidence * known))
+
+
+def hear_repetition(motion: Motion) -> Beats:
+    """The beat of a movement's landings, or of its lows of speed if those repeat themselves more clearly.
+
+    Args:
+        motion: the movement.
+    """
+    landings, lows = kinematic(motion), speed_minima(motion)
+    return decode(lows if clip_tempo(lows)[1] > clip_tempo(landings)[1] else landings)
 
 
 def laid_over(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> NDArray[np.float64]:
