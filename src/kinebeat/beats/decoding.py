@@ -20,6 +20,8 @@ DRIFT = 0.12
 """How far, as a part of it, the tempo may move from the clip's own in either direction."""
 TRANSITION_LAMBDA = 3000.0
 """How dear a change of tempo is (Krebs et al. 2015, eq. 9, have 100 for music)."""
+STARTS_WITHIN = 0.02
+"""How far from the clip's tempo its first beats are, as a part of it: standard deviation."""
 FRAMES_PER_BEAT = 64
 SHARPENED = 2.0
 """Power to which an activation is raised: an unsure network is vague nearly everywhere."""
@@ -63,7 +65,8 @@ def decode(activation: NDArray[np.floating[Any]]) -> Beats:
     times_s = np.arange(0.0, len(activation) / MOTION_FPS, 1 / fps)
     frames = np.interp(times_s, np.arange(len(activation)) / MOTION_FPS, activation) ** SHARPENED
     states = beat_states(fps, tempo_bpm / (1 + DRIFT), tempo_bpm * (1 + DRIFT), TRANSITION_LAMBDA)
-    beats_s = decode_beats(frames, states) / fps
+    away = states.periods / FRAMES_PER_BEAT - 1
+    beats_s = decode_beats(frames, states, -0.5 * (away / STARTS_WITHIN) ** 2) / fps
     return Beats(_smooth(beats_s * MOTION_FPS, activation), tempo_bpm, confidence)
 
 
