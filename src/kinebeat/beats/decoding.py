@@ -25,6 +25,8 @@ STARTS_WITHIN = 0.02
 FRAMES_PER_BEAT = 64
 SHARPENED = 2.0
 """Power to which an activation is raised: an unsure network is vague nearly everywhere."""
+HALVED_FROM_BPM, UNEVEN, LEAST_BEATS = 125.0, 0.88, 8
+"""From this tempo on, beats of which every other is weaker by this are taken for halves of the true ones."""
 AGREEING_S, SEARCHED = 20.0, 0.04
 FALLBACK_BPM = 100.0
 PEAK_S = 0.12
@@ -60,6 +62,14 @@ def decode(activation: NDArray[np.floating[Any]]) -> Beats:
     """
     activation = np.asarray(activation, np.float64)
     tempo_bpm, confidence = clip_tempo(activation)
+    beats_s, tempo_bpm = _follow(activation, tempo_bpm)
+    if tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < UNEVEN:
+        beats_s, tempo_bpm = _follow(activation, tempo_bpm / 2)
+    return Beats(beats_s, tempo_bpm, confidence)
+
+
+def _follow(activation: NDArray[np.float64], tempo_bpm: float) -> tuple[NDArray[np.float64], float]:
+    """Beats in seconds about a tempo, and that tempo made exact."""
     tempo_bpm = exact_tempo(activation, tempo_bpm)
     fps = FRAMES_PER_BEAT * tempo_bpm / 60
     times_s = np.arange(0.0, len(activation) / MOTION_FPS, 1 / fps)
@@ -67,7 +77,17 @@ def decode(activation: NDArray[np.floating[Any]]) -> Beats:
     states = beat_states(fps, tempo_bpm / (1 + DRIFT), tempo_bpm * (1 + DRIFT), TRANSITION_LAMBDA)
     away = states.periods / FRAMES_PER_BEAT - 1
     beats_s = decode_beats(frames, states, -0.5 * (away / STARTS_WITHIN) ** 2) / fps
-    return Beats(_smooth(beats_s * MOTION_FPS, activation), tempo_bpm, confidence)
+    return _smooth(beats_s * MOTION_FPS, activation), tempo_bpm
+
+
+def _evenness(activation: NDArray[np.float64], beats_s: NDArray[np.float64]) -> float:
+    """Mean activation of every other beat over that of those between, the lesser over the greater."""
+    if len(beats_s) < LEAST_BEATS:
+        return 1.0
+    near = np.round(beats_s * MOTION_FPS).astype(int)[:, None] + np.arange(-2, 3)
+    height = activation[np.clip(near, 0, len(activation) - 1)].max(1)
+    even, odd = float(height[::2].mean()), float(height[1::2].mean())
+    return min(even, odd) / max(even, odd, 1e-9)
 
 
 def exact_tempo(activation: NDArray[np.float64], tempo_bpm: float) -> float:

@@ -28,11 +28,11 @@ CUES: dict[str, Callable[[Motion], NDArray[np.floating[Any]]]] = {
     "speed minima": speed_minima,
     "visual beats": visual,
 }
-LEADS_S = {"learned": 0.02, "kinematic offsets": 0.075, "speed minima": 0.035, "visual beats": 0.10}
+LEADS_S = {"learned": 0.0, "kinematic offsets": 0.075, "speed minima": 0.035, "visual beats": 0.10}
 """How much before the music's beat each cue peaks, on validation; by this it is moved before it is laid over others."""
-WEIGHTS = {"learned": 1.0, "speed minima": 0.3}
-"""What dance is listened to with: the mixture that did best on validation."""
-UNSURE, SURE = 0.15, 0.45
+WEIGHTS = {"learned": 1.0}
+"""What dance is listened to with: on validation no mixture with other cues did better than the network alone."""
+UNSURE, SURE = 0.10, 0.40
 """Activation at the beats of movement that is not danced to music, and of dance."""
 
 

@@ -12,58 +12,67 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.beats.truth.landings import JOINTS, UPPER, Landings, find_landings
-from kinebeat.beats.truth.mocap import facing
-from kinebeat.beats.truth.warp import Fit, fit_to_beats, warp
+from kinebeat.beats.truth.joining import Piece, joined, on_the_spot, player, unwarped, with_arms
+from kinebeat.beats.truth.landings import JOINTS
+from kinebeat.beats.truth.material import Material, drawn
+from kinebeat.beats.truth.warp import Fit, fit_to_beats
 from kinebeat.motion import MOTION_FPS
-from kinebeat.skeleton import LAYOUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from kinebeat.beats.truth.mocap import Take
-
 SLOWEST_BPM, FASTEST_BPM = 65.0, 150.0
-LAG_S, LAG_SPREAD_S = 0.05, 0.03
 LEAST_LAG_S, MOST_LAG_S = -0.05, 0.15
-"""The beat follows the landing by a lag that is constant within a dance, normally distributed between these limits.
-
-A landing here is when a limb has all but stopped. The body is slowest some 15 ms later, and research on dance has the
-lows of the body's speed on the beat (Li et al. 2021, Beat Alignment Score; in the few videos of dance with their own
-music that were measured, they came some 30 ms before it)."""
-SCATTER_S, MOST_SCATTER_S = 0.020, 0.045
-"""A landing is off its place by this, standard deviation and most: two on neighbouring quarters keep their order."""
-STEADY_SHARE = 0.5
-"""Share of dances to music of exactly one tempo."""
+MOST_SCATTER_S = 0.045
+"""Two landings on neighbouring quarters keep their order."""
 DRIFT = 0.03
-SHIFTED_SHARE = 0.04
-"""Share of pieces whose strong landings are on the off-beat."""
-MIXED_SHARE = 0.35
-"""Share of pieces whose arms are another recording's, on a fit of their own."""
 ARM_LEVELS = (0.5, 1.0, 1.0, 2.0)
 """Beats that the arms' own fit counts as one."""
-STILL_ARMS_SHARE = 0.12
-MIRRORED_SHARE = 0.4
 PIECE_BEATS = (2, 4, 8)
-TRIES = 6
-GROOVE_SHARE = 0.40
-"""Share of dances whose body bobs with the music through the knees, as dancers do who keep the beat."""
 GROOVE_M = (0.01, 0.05)
 GROOVE_DOWN_SHARE = 0.8
-"""Of those, how many are lowest on the beat; the others are highest."""
+"""Of those who bob, how many are lowest on the beat; the others are highest."""
 GROOVE_BEATS, GROOVE_BEATS_ODDS = (0.5, 1.0, 2.0), (0.15, 0.7, 0.15)
-TREADMILL_SIGMA_S, TREADMILL = 1.0, 0.9
-"""Share of the way across the floor that is taken out, so that a dance of joined pieces stays in the picture."""
-STANDARD_M = 1.38
-"""Length of trunk, thigh and shank together to which everybody is scaled."""
-SOURCE_SHARES = {"choreonet": 0.35, "cmu": 0.30, "bandai": 0.35}
-MIDDLE = JOINTS.index("mid_hip")
-_SWAPPED = np.arange(len(JOINTS))
-for _left, _right in LAYOUTS["rhythmicnet17"].pairs:
-    _SWAPPED[[_left, _right]] = _right, _left
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What varies between made dances. An ablation turns one of them off at a time.
+
+    Attributes:
+        mixed_share: share of pieces whose arms are another recording's, on a fit of their own.
+        still_arms_share: share of pieces whose arms move only in part.
+        groove_share: share of dances whose body bobs with the music through the knees, as dancers do who keep the beat.
+        shifted_share: share of pieces whose strong landings are on the off-beat.
+        mirrored_share: share of pieces seen in a mirror, and of those that change sides with every repeat.
+        scatter_s: standard deviation by which a landing is off its place.
+        lag_s: by how much the beat follows the landing. It is constant within a dance, and normally distributed about
+            this. A landing here is when a limb has all but stopped. The body is slowest some 15 ms later, and research
+            on dance has the lows of the body's speed on the beat (Li et al. 2021, Beat Alignment Score; in the few
+            videos of dance with their own music that were measured, they came some 30 ms before it).
+        lag_spread_s: standard deviation of the lag over dances, which is cut at `LEAST_LAG_S` and `MOST_LAG_S`.
+        steady_share: share of dances to music of exactly one tempo; the others drift by up to `DRIFT`.
+        repeats: pieces are repeated.
+        tries: recordings that are tried for a piece; the one whose landings sit best is taken.
+    """
+
+    mixed_share: float = 0.35
+    still_arms_share: float = 0.12
+    groove_share: float = 0.40
+    shifted_share: float = 0.04
+    mirrored_share: float = 0.4
+    scatter_s: float = 0.020
+    lag_s: float = 0.05
+    lag_spread_s: float = 0.03
+    steady_share: float = 0.5
+    repeats: bool = True
+    tries: int = 6
+
+
+USUAL = Choices()
 
 
 @dataclass(frozen=True)
@@ -87,70 +96,35 @@ class Dance:
     content: str
 
 
-@dataclass(frozen=True)
-class Material:
-    """A take made ready: scaled, with its landings found."""
-
-    take: Take
-    xyz: NDArray[np.float32]
-    whole: Landings
-    lower: Landings
-    arms: Landings
-
-    @classmethod
-    def of(cls, take: Take) -> Material:
-        """Prepare a take."""
-        size_m = sum(
-            float(np.median(np.linalg.norm(take.xyz[:, JOINTS.index(a)] - take.xyz[:, JOINTS.index(b)], axis=1)))
-            for a, b in (("neck", "mid_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle"))
-        )
-        xyz = take.xyz * np.float32(STANDARD_M / size_m)
-        lower, arms = find_landings(xyz, ("feet", "trunk")), find_landings(xyz, ("hands",))
-        return cls(take, xyz, find_landings(xyz), lower, arms)
-
-    def at(self, time_s: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The body at any seconds of the take, (N, 17, 3); beyond its ends it goes back the way it came."""
-        last = len(self.xyz) - 1
-        frame = np.abs((np.asarray(time_s) * MOTION_FPS + last) % (2 * last) - last)
-        below = np.minimum(frame.astype(int), last - 1)
-        part = (frame - below).astype(np.float32)[:, None, None]
-        return np.asarray(self.xyz[below] * (1 - part) + self.xyz[below + 1] * part)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a dance: the body at any beat of the grid from `start_beat`, usable a little beyond `end_beat`."""
-
-    start_beat: float
-    end_beat: float
-    body: Callable[[NDArray[np.float64]], NDArray[np.float32]]
-    content: str
-
-
-def make_dance(material: Sequence[Material], rng: Generator, duration_s: float = 20.0) -> Dance:
+def make_dance(
+    material: Sequence[Material], rng: Generator, duration_s: float = 20.0, choices: Choices = USUAL
+) -> Dance:
     """A dance of warped pieces.
 
     Args:
         material: what it may be made of.
         rng: the source of chance.
         duration_s: its length.
+        choices: what varies.
     """
-    beats_s, tempo_bpm = _music(rng, duration_s)
-    lag_s = float(np.clip(rng.normal(LAG_S, LAG_SPREAD_S), LEAST_LAG_S, MOST_LAG_S))
+    beats_s, tempo_bpm = _music(rng, duration_s, choices)
+    lag_s = float(np.clip(rng.normal(choices.lag_s, choices.lag_spread_s), LEAST_LAG_S, MOST_LAG_S))
     beat = _beat_of_frames(beats_s, duration_s, lag_s)
     pieces: list[Piece] = []
     now = float(beat[0])
     while now < beat[-1]:
-        found = _warped_pieces(material, rng, now, 60 / tempo_bpm)
+        found = _warped_pieces(material, rng, now, 60 / tempo_bpm, choices)
         pieces += found
         now = found[-1].end_beat
-    xyz = _grooving(_on_the_spot(_joined(pieces, beat, rng)), beat, rng)
+    xyz = _grooving(on_the_spot(joined(pieces, beat, rng)), beat, rng, choices.groove_share)
     return Dance(
         _still_for_a_while(xyz, rng), _inside(beats_s, duration_s), tempo_bpm, lag_s, "warped", _contents(pieces)
     )
 
 
-def make_labelled_dance(material: Sequence[Material], rng: Generator, duration_s: float = 20.0) -> Dance:
+def make_labelled_dance(
+    material: Sequence[Material], rng: Generator, duration_s: float = 20.0, choices: Choices = USUAL
+) -> Dance:
     """A dance of units whose beats a person has counted (ChoreoNet), at one tempo."""
     units = [
         (m, start_s, end_s, m.take.beats_s[(m.take.beats_s >= start_s - 0.01) & (m.take.beats_s < end_s - 0.05)])
@@ -158,7 +132,7 @@ def make_labelled_dance(material: Sequence[Material], rng: Generator, duration_s
         for start_s, end_s in m.take.labelled
     ]
     units = [unit for unit in units if len(unit[3]) >= 2 and unit[2] - unit[1] < 12]
-    beats_s, tempo_bpm = _music(rng, duration_s)
+    beats_s, tempo_bpm = _music(rng, duration_s, choices)
     beat = _beat_of_frames(beats_s, duration_s, 0.0)
     pieces: list[Piece] = []
     now = float(np.floor(beat[0]))
@@ -166,45 +140,47 @@ def make_labelled_dance(material: Sequence[Material], rng: Generator, duration_s
         m, start_s, end_s, counted_s = units[rng.integers(len(units))]
         count = len(counted_s)
         fit = Fit(np.append(counted_s[1:], end_s), now + np.arange(1, count + 1), 0.0)
-        mirrored = bool(rng.random() < MIRRORED_SHARE)
-        pieces.append(Piece(now, now + count, _player(m, fit, start_s, now, mirrored), m.take.content))
+        mirrored = bool(rng.random() < choices.mirrored_share)
+        pieces.append(Piece(now, now + count, player(m, fit, start_s, now, mirrored), m.take.content))
         now += count
-    xyz = _on_the_spot(_joined(pieces, beat, rng))
+    xyz = on_the_spot(joined(pieces, beat, rng))
     return Dance(xyz, _inside(beats_s, duration_s), tempo_bpm, 0.0, "choreonet", _contents(pieces))
 
 
-def make_no_dance(material: Sequence[Material], rng: Generator, duration_s: float = 20.0) -> Dance:
+def make_no_dance(
+    material: Sequence[Material], rng: Generator, duration_s: float = 20.0, choices: Choices = USUAL
+) -> Dance:
     """Movement without music: recordings as they are, standing about, or frames in no order."""
     frames = np.arange(round(duration_s * MOTION_FPS)) / MOTION_FPS
     kind = rng.random()
     if kind < 0.3:
-        m = _drawn(material, rng)
+        m = drawn(material, rng)
         xyz, contents = _idle(m, rng, frames), "idle"
     else:
         pieces: list[Piece] = []
         now = 0.0
         while now < duration_s:
-            m = _drawn(material, rng)
+            m = drawn(material, rng)
             length_s = min(m.take.duration_s, float(rng.uniform(3.0, 15.0)))
             start_s = float(rng.uniform(0.0, m.take.duration_s - length_s))
             pace = float(rng.uniform(0.85, 1.15))
-            mirrored = bool(rng.random() < MIRRORED_SHARE)
-            body = _unwarped(m, start_s - now * pace, pace, mirrored)
+            mirrored = bool(rng.random() < choices.mirrored_share)
+            body = unwarped(m, start_s - now * pace, pace, mirrored)
             pieces.append(Piece(now, now + length_s / pace, body, m.take.content))
             now = pieces[-1].end_beat
-        xyz, contents = _on_the_spot(_joined(pieces, frames, rng)), _contents(pieces)
+        xyz, contents = on_the_spot(joined(pieces, frames, rng)), _contents(pieces)
         if kind > 0.9:
             xyz, contents = xyz[rng.permutation(len(xyz))], "shuffled"
     return Dance(xyz, np.zeros(0), float("nan"), float("nan"), "negative", contents)
 
 
-def _music(rng: Generator, duration_s: float) -> tuple[NDArray[np.float64], float]:
+def _music(rng: Generator, duration_s: float, choices: Choices) -> tuple[NDArray[np.float64], float]:
     """Beats that cover a dance with a margin, and their tempo."""
     while not SLOWEST_BPM <= (tempo_bpm := float(np.exp(rng.normal(np.log(106.0), 0.24)))) <= FASTEST_BPM:
         pass
     count = int(np.ceil((duration_s + 4) * tempo_bpm / 60)) + 2
     periods = np.full(count, 60 / tempo_bpm)
-    if rng.random() > STEADY_SHARE:
+    if rng.random() > choices.steady_share:
         bend = np.interp(np.arange(count), np.linspace(0, count, 5), rng.normal(0, DRIFT / 2, 5))
         periods *= 1 + np.clip(bend, -DRIFT, DRIFT)
     beats_s = np.concatenate([[0.0], np.cumsum(periods)])
@@ -225,49 +201,38 @@ def _contents(pieces: Sequence[Piece]) -> str:
     return "+".join(sorted({piece.content for piece in pieces}))
 
 
-def _drawn(material: Sequence[Material], rng: Generator, shortest_s: float = 0.0) -> Material:
-    """A take: first the set, then the class of movement, so that walking does not drown the rest."""
-    fit = [m for m in material if m.take.duration_s >= shortest_s] or [max(material, key=lambda m: m.take.duration_s)]
-    sources = sorted({m.take.source for m in fit})
-    share = np.array([SOURCE_SHARES.get(source, 0.3) for source in sources])
-    source = sources[rng.choice(len(sources), p=share / share.sum())]
-    contents = sorted({m.take.content for m in fit if m.take.source == source})
-    content = contents[rng.integers(len(contents))]
-    same = [m for m in fit if (m.take.source, m.take.content) == (source, content)]
-    length = np.array([m.take.duration_s for m in same])
-    return same[rng.choice(len(same), p=length / length.sum())]
-
-
-def _warped_pieces(material: Sequence[Material], rng: Generator, now: float, period_s: float) -> list[Piece]:
+def _warped_pieces(
+    material: Sequence[Material], rng: Generator, now: float, period_s: float, choices: Choices
+) -> list[Piece]:
     """One stretch of a recording on the grid, and its repeats."""
-    mixed = rng.random() < MIXED_SHARE
-    on_beat = 0.5 if rng.random() < SHIFTED_SHARE else 0.0
+    mixed = rng.random() < choices.mixed_share
+    on_beat = 0.5 if rng.random() < choices.shifted_share else 0.0
     count = int(rng.choice(PIECE_BEATS, p=(0.25, 0.45, 0.3)))
-    best: tuple[Material, Fit, float] | None = None
-    for _ in range(TRIES):
-        found = _fitted(material, rng, now, count, period_s, on_beat, "lower" if mixed else "whole")
-        if found is not None and (best is None or found[1].worth > best[1].worth):
-            best = found
+    part = "lower" if mixed else "whole"
+    tried = [_fitted(material, rng, now, count, period_s, on_beat, part) for _ in range(choices.tries)]
+    best = max((one for one in tried if one is not None), key=lambda one: one[1].worth, default=None)
     if best is None:
-        return _warped_pieces(material, rng, now, period_s)
+        return _warped_pieces(material, rng, now, period_s, choices)
     m, fit, start_s = best
     arms = None
     if mixed:
         level = float(rng.choice(ARM_LEVELS))
         arms = _fitted(material, rng, now, count, period_s, 0.0, "arms", level)
     repeats = 1 if count == 8 and rng.random() < 0.5 else int(rng.integers(1, 1 + max(1, 16 // count)))
-    repeats = min(repeats, 4)
-    mirrored, alternating = rng.random() < MIRRORED_SHARE, rng.random() < MIRRORED_SHARE
-    still_arms = float(rng.uniform(0.1, 0.5)) if rng.random() < STILL_ARMS_SHARE else 1.0
+    repeats = min(repeats, 4) if choices.repeats else 1
+    mirrored, alternating = rng.random() < choices.mirrored_share, rng.random() < choices.mirrored_share
+    still_arms = float(rng.uniform(0.1, 0.5)) if rng.random() < choices.still_arms_share else 1.0
     pieces = []
     for k in range(repeats):
         flipped = bool(mirrored != (alternating and k % 2 == 1))
         start = now + k * count
-        lower = _player(m, _scattered(fit, rng, period_s), start_s, now, flipped, k * count)
+        lower = player(m, _scattered(fit, rng, period_s, choices.scatter_s), start_s, now, flipped, k * count)
         upper = None
         if arms is not None:
-            upper = _player(arms[0], _scattered(arms[1], rng, period_s), arms[2], now, flipped, k * count)
-        body = _with_arms(lower, upper, still_arms)
+            other, own_fit, from_s = arms
+            own_fit = _scattered(own_fit, rng, period_s, choices.scatter_s)
+            upper = player(other, own_fit, from_s, now, flipped, k * count)
+        body = with_arms(lower, upper, still_arms)
         content = m.take.content if arms is None else f"{m.take.content}+{arms[0].take.content}"
         pieces.append(Piece(start, start + count, body, content))
     return pieces
@@ -288,131 +253,23 @@ def _fitted(
     At a level of 2 what counts as a beat for the fit is two beats of the grid.
     """
     need_s = count * period_s * 0.8
-    m = _drawn(material, rng, need_s + 0.6)
+    m = drawn(material, rng, need_s + 0.6)
     start_s = float(rng.uniform(0.0, max(0.1, m.take.duration_s - need_s - 0.5)))
     fit = fit_to_beats(getattr(m, part), start_s, now / level, (now + count) / level, period_s * level, on_beat)
     return None if fit is None else (m, Fit(fit.at_s, fit.at_beat * level, fit.worth), start_s)
 
 
-def _scattered(fit: Fit, rng: Generator, period_s: float) -> Fit:
+def _scattered(fit: Fit, rng: Generator, period_s: float, scatter_s: float) -> Fit:
     """The same with a person's inexactness."""
-    at_beat = (
-        fit.at_beat + np.clip(rng.normal(0, SCATTER_S, len(fit.at_beat)), -MOST_SCATTER_S, MOST_SCATTER_S) / period_s
-    )
-    return Fit(fit.at_s, at_beat, fit.worth)
+    off_s = np.clip(rng.normal(0, scatter_s, len(fit.at_beat)), -MOST_SCATTER_S, MOST_SCATTER_S)
+    return Fit(fit.at_s, fit.at_beat + off_s / period_s, fit.worth)
 
 
-def _player(
-    m: Material, fit: Fit, start_s: float, start_beat: float, mirrored: bool, later: float = 0.0
-) -> Callable[[NDArray[np.float64]], NDArray[np.float32]]:
-    """The body of a fitted recording at any beat, `later` beats after where it was fitted."""
-    inner = fit.at_beat > start_beat + 0.05
-    kept = Fit(fit.at_s[inner], fit.at_beat[inner], fit.worth)
-
-    def body(beats: NDArray[np.float64]) -> NDArray[np.float32]:
-        xyz = m.at(warp(kept, start_s, start_beat, beats - later))
-        return _mirrored(xyz) if mirrored else xyz
-
-    return body
-
-
-def _unwarped(
-    m: Material, offset_s: float, pace: float, mirrored: bool
-) -> Callable[[NDArray[np.float64]], NDArray[np.float32]]:
-    def body(times_s: NDArray[np.float64]) -> NDArray[np.float32]:
-        xyz = m.at(times_s * pace + offset_s)
-        return _mirrored(xyz) if mirrored else xyz
-
-    return body
-
-
-def _mirrored(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(xyz[:, _SWAPPED] * np.array([-1, 1, 1], np.float32))
-
-
-def _with_arms(
-    lower: Callable[[NDArray[np.float64]], NDArray[np.float32]],
-    upper: Callable[[NDArray[np.float64]], NDArray[np.float32]] | None,
-    moving: float,
-) -> Callable[[NDArray[np.float64]], NDArray[np.float32]]:
-    """A body with another one's arms, or with arms that move only in part."""
-    if upper is None and moving == 1.0:
-        return lower
-    elbows, wrists = UPPER[::2], UPPER[1::2]
-    shoulders = [JOINTS.index(f"{side}_shoulder") for side in ("left", "right")]
-
-    def body(beats: NDArray[np.float64]) -> NDArray[np.float32]:
-        xyz = lower(beats)
-        arms = xyz if upper is None else upper(beats)
-        turn = _yaw(facing(xyz)) - _yaw(facing(arms))
-        hanging = arms[:, [*elbows, *wrists]] - arms[:, [*shoulders, *shoulders]]
-        hanging = _turned(hanging, turn)
-        if moving != 1.0:
-            middle = hanging.mean(0, keepdims=True)
-            hanging = middle + np.float32(moving) * (hanging - middle)
-        xyz = xyz.copy()
-        xyz[:, [*elbows, *wrists]] = xyz[:, [*shoulders, *shoulders]] + hanging
-        return xyz
-
-    return body
-
-
-def _yaw(ahead: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.arctan2(ahead[:, 0], ahead[:, 2]))
-
-
-def _turned(xyz: NDArray[np.float32], yaw: NDArray[np.float64] | float) -> NDArray[np.float32]:
-    """Positions turned about the upright axis."""
-    cos, sin = (np.asarray(f(yaw), np.float32) for f in (np.cos, np.sin))
-    if cos.ndim:
-        cos, sin = cos[:, None], sin[:, None]
-    x, z = xyz[..., 0], xyz[..., 2]
-    return np.stack([x * cos + z * sin, xyz[..., 1], z * cos - x * sin], axis=-1)
-
-
-def _joined(pieces: Sequence[Piece], beat: NDArray[np.float64], rng: Generator) -> NDArray[np.float32]:
-    """The body at each frame: pieces one after the other, each turned and moved to where the last one stands."""
-    out = np.zeros((len(beat), len(JOINTS), 3), np.float32)
-    first_frame = into = 0
-    for k, piece in enumerate(pieces):
-        last_frame = min(len(beat), int(np.searchsorted(beat, piece.end_beat)))
-        fade = round(float(rng.uniform(0.15, 0.40)) * MOTION_FPS)
-        until = min(len(beat), last_frame + fade)
-        if until <= first_frame or first_frame >= len(beat):
-            continue
-        xyz = piece.body(beat[first_frame:until])
-        if k == 0:
-            out[first_frame:until] = xyz
-        else:
-            overlap = min(into, until - first_frame)
-            middle = min(overlap // 2, len(xyz) - 1)
-            there = out[first_frame + middle]
-            yaw = float(_yaw(facing(there[None]))[0] - _yaw(facing(xyz[middle : middle + 1]))[0])
-            xyz = _turned(xyz, yaw)
-            moved = there[MIDDLE] - xyz[middle, MIDDLE]
-            moved[1] = 0.0
-            xyz = xyz + moved
-            ramp = np.linspace(0, 1, overlap + 2, dtype=np.float32)[1:-1, None, None]
-            ramp = ramp * ramp * (3 - 2 * ramp)
-            out[first_frame : first_frame + overlap] *= 1 - ramp
-            out[first_frame : first_frame + overlap] += ramp * xyz[:overlap]
-            out[first_frame + overlap : until] = xyz[overlap:]
-        into, first_frame = until - last_frame, last_frame
-    return out
-
-
-def _on_the_spot(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Most of the way across the floor taken out."""
-    from scipy.ndimage import gaussian_filter1d
-
-    way = xyz[:, MIDDLE] * np.array([1, 0, 1], np.float32)
-    slow = gaussian_filter1d(way, TREADMILL_SIGMA_S * MOTION_FPS, axis=0, mode="nearest")
-    return np.asarray(xyz - np.float32(TREADMILL) * slow[:, None])
-
-
-def _grooving(xyz: NDArray[np.float32], beat: NDArray[np.float64], rng: Generator) -> NDArray[np.float32]:
+def _grooving(
+    xyz: NDArray[np.float32], beat: NDArray[np.float64], rng: Generator, groove_share: float
+) -> NDArray[np.float32]:
     """The body bobs with the beat: hips and all above them by the whole way, knees by half of it, feet not at all."""
-    if rng.random() > GROOVE_SHARE:
+    if rng.random() > groove_share:
         return xyz
     every = float(rng.choice(GROOVE_BEATS, p=GROOVE_BEATS_ODDS))
     depth_m = float(rng.uniform(*GROOVE_M)) * min(1.0, every)
