@@ -39,7 +39,7 @@ UNSURE, SURE = 0.10, 0.40
 def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None) -> BeatGrid:
     """Follow the beat of a movement through a whole clip.
 
-    Two ears: `hear_dance` knows where the music's beat is in dance, `hear_repetition` hears what repeats itself plainly,
+    Two ears: `hear_dance` knows where the music's beat is in dance, `hear_repetition` hears what repeats itself,
     as steps and pendulums do. The surer one is believed; where both are sure, the plain one, which is the more exact.
 
     Args:

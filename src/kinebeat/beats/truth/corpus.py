@@ -224,7 +224,7 @@ def _odds(material: Sequence[Material], kinds: Sequence[str]) -> NDArray[np.floa
         raise OptionError(
             "clips of the kind choreonet are made of labelled takes, and there are none: make other kinds"
         )
-    return odds / odds.sum()
+    return np.asarray(odds / odds.sum())
 
 
 _SHARED: list[tuple[Sequence[Material], _Plan]] = []
