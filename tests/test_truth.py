@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from kinebeat.beats.truth import dances
-from kinebeat.beats.truth.corpus import Corpus, build, load_corpus
-from kinebeat.beats.truth.dances import Material, make_dance, make_labelled_dance, make_no_dance
+from kinebeat.beats.truth import corpus, dances, mocap
+from kinebeat.beats.truth.camera import project
+from kinebeat.beats.truth.corpus import Corpus, Filming, build, build_from, load_corpus, ready
+from kinebeat.beats.truth.dances import Choices, make_dance, make_labelled_dance, make_no_dance
 from kinebeat.beats.truth.landings import Landings, find_landings
+from kinebeat.beats.truth.material import Material
 from kinebeat.beats.truth.mocap import JOINTS, Take, facing, load_takes
 from kinebeat.beats.truth.warp import FASTEST, SLOWEST, Fit, fit_to_beats, warp
-from kinebeat.errors import InputError
+from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import MOTION_FPS
 from kinebeat.skeleton import LAYOUTS
 from movers import standing, swing_arms, walk_on_the_spot
@@ -121,31 +124,111 @@ def test_the_warp_goes_through_its_points_and_never_back() -> None:
     assert (np.diff(warp(fit, 0.1, 0.25, np.linspace(-1, 5, 400))) > 0).all()
 
 
-def test_a_warped_dance_lands_on_its_beats(material: list[Material], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strikes at uneven times come out on the beat; the same strikes unwarped do not."""
-    for name in ("MIXED_SHARE", "STILL_ARMS_SHARE", "GROOVE_SHARE", "SHIFTED_SHARE"):
-        monkeypatch.setattr(dances, name, 0.0)
+PLAIN = Choices(mixed_share=0.0, still_arms_share=0.0, groove_share=0.0, shifted_share=0.0)
+
+
+def on_beat(material: list[Material], choices: Choices, seeds: int = 8) -> float:
+    """How much of what lands in dances lands on the beat, mean over dances; 1 all of it, 0 as much as elsewhere."""
     concentration = []
-    for seed in range(8):
-        dance = make_dance(material[:1], np.random.default_rng(seed))
+    for seed in range(seeds):
+        dance = make_dance(material, np.random.default_rng(seed), choices=choices)
         found = find_landings(dance.xyz, ("hands",))
         phase = np.interp(found.times_s + dance.lag_s, dance.beats_s, np.arange(len(dance.beats_s)))
         inside = (found.times_s + dance.lag_s > dance.beats_s[0]) & (found.times_s + dance.lag_s < dance.beats_s[-1])
         vector = np.sum(found.strength[inside] * np.exp(2j * np.pi * phase[inside])) / found.strength[inside].sum()
         concentration.append(vector.real)
+    return float(np.mean(concentration))
+
+
+def test_a_warped_dance_lands_on_its_beats(material: list[Material]) -> None:
+    """Strikes at uneven times come out on the beat; the same strikes unwarped do not."""
     # By chance the mean is 0 with a standard error of about 0.06.
-    assert np.mean(concentration) > 0.4
+    assert on_beat(material[:1], PLAIN) > 0.4
 
 
-def test_the_lag_moves_the_dance_and_not_the_music(material: list[Material], monkeypatch: pytest.MonkeyPatch) -> None:
-    dances_by_lag = []
-    for lag_s in (0.0, 0.1):
-        monkeypatch.setattr(dances, "LAG_S", lag_s)
-        monkeypatch.setattr(dances, "LAG_SPREAD_S", 0.0)
-        dances_by_lag.append(make_dance(material[:1], np.random.default_rng(5)))
-    early, late = dances_by_lag
+def test_scatter_takes_landings_off_the_beat(material: list[Material]) -> None:
+    exact, rough = (on_beat(material[:1], replace(PLAIN, scatter_s=scatter_s)) for scatter_s in (0.0, 0.1))
+    assert exact > rough + 0.01
+
+
+def test_the_lag_moves_the_dance_and_not_the_music(material: list[Material]) -> None:
+    early, late = (
+        make_dance(material[:1], np.random.default_rng(5), choices=Choices(lag_s=lag_s, lag_spread_s=0.0))
+        for lag_s in (0.0, 0.1)
+    )
     np.testing.assert_allclose(early.beats_s, late.beats_s)
     assert (early.lag_s, late.lag_s) == (0.0, pytest.approx(0.1))
+
+
+def test_what_varies_can_be_turned_off(material: list[Material]) -> None:
+    """Tempo and lag stay the same within and over dances; arms stay with their body."""
+    steady = Choices(steady_share=1.0, lag_spread_s=0.0, mixed_share=0.0)
+    made = [make_dance(material[:1], np.random.default_rng(seed), 8.0, steady) for seed in range(6)]
+    usual = [make_dance(material[:1], np.random.default_rng(seed), 8.0) for seed in range(6)]
+    assert {dance.lag_s for dance in made} == {0.05}
+    assert len({dance.lag_s for dance in usual}) == 6
+    assert max(np.ptp(np.diff(dance.beats_s)) for dance in made) < 1e-9
+    assert max(np.ptp(np.diff(dance.beats_s)) for dance in usual) > 0.003
+    assert {dance.content for dance in made} == {"strikes"}
+    # He who strikes has no legs to dance with: the walker lends his, and either's arms go with them.
+    mixed = make_dance(material, np.random.default_rng(0), 8.0, Choices(mixed_share=1.0))
+    assert mixed.content.startswith("walk+")
+
+
+@pytest.mark.parametrize(("groove_share", "bobs"), [(0.0, False), (1.0, True)])
+def test_a_body_that_grooves_bobs(material: list[Material], groove_share: float, bobs: bool) -> None:
+    """He who strikes moves his arms alone, and only the first pieces' joining moves his hips."""
+    dance = make_dance(material[:1], np.random.default_rng(1), 8.0, Choices(groove_share=groove_share))
+    assert (np.ptp(dance.xyz[:, HIP, 1]) > 0.004) == bobs
+    assert np.ptp(dance.xyz[:, JOINTS.index("left_ankle"), 1]) < 1e-4
+
+
+def test_nobody_is_mirrored_unless_asked(material: list[Material]) -> None:
+    """One arm strikes: it is the right one in some pieces and the left one in others."""
+    times_s = frames_s(10.0)
+    angle = 0.8 + 0.7 * np.cos(2 * np.pi * times_s / 1.1)
+    one_armed = [Material.of(take_of(in_space(swing_arms(standing(times_s), angle, "right")), "strikes"))]
+    for share, left_moves in ((0.0, False), (1.0, True)):
+        choices = Choices(mirrored_share=share, groove_share=0.0)
+        dance = make_dance(one_armed, np.random.default_rng(2), 8.0, choices)
+        hand = dance.xyz[:, JOINTS.index("left_wrist")] - dance.xyz[:, HIP]
+        assert (np.ptp(hand[:, 0]) > 0.05) == left_moves
+
+
+def test_who_never_lands_cannot_dance() -> None:
+    still = [Material.of(take_of(in_space(standing(frames_s(8.0)))))]
+    with pytest.raises(OptionError, match="lands"):
+        make_dance(still, np.random.default_rng(0), 8.0)
+
+
+def test_repeats_and_tries_decide_how_many_recordings_are_tried(
+    material: list[Material], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    def counting(*given: object) -> Fit | None:
+        tried.append(1.0)
+        return fit_to_beats(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dances, "fit_to_beats", counting)
+    counts = []
+    for choices in (PLAIN, replace(PLAIN, repeats=False), replace(PLAIN, tries=1)):
+        tried.clear()
+        for seed in range(3):
+            make_dance(material, np.random.default_rng(seed), 8.0, choices)
+        counts.append(len(tried))
+    usual, unrepeated, once = counts
+    assert unrepeated > usual > once
+
+
+def test_the_usual_dance_is_that_of_the_seed_it_has_always_been(material: list[Material]) -> None:
+    """Numbers a change to the order in which chance is asked would move: the corpus would be another one."""
+    dance = make_dance(material, np.random.default_rng(11))
+    assert dance.tempo_bpm == pytest.approx(106.87344, abs=1e-4)
+    assert dance.lag_s == pytest.approx(0.0346908, abs=1e-6)
+    assert dance.content == "strikes+walk+walk+walk"
+    places = [[-0.3613, 0.8995, 0.0], [-0.3186, 0.8962, 0.0], [-0.3592, 0.8989, 0.0], [-0.2174, 0.8740, 0.0]]
+    np.testing.assert_allclose(dance.xyz[::300, WRIST], places, atol=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -253,6 +336,59 @@ def test_sets_are_read_into_our_joints(tmp_path: Path) -> None:
     np.testing.assert_allclose(choreonet.labelled, [[0.6, 4.2]])
 
 
+def write_bandai(folder: Path) -> None:
+    """A set of two clips, one of a class to train on and one to test on."""
+    xyz = striking(np.arange(0.6, 6, 0.6), 6.0)
+    root = xyz[:, HIP]
+    (folder / "motion" / "bandai").mkdir(parents=True)
+    np.savez(
+        folder / "motion" / "bandai" / "puppet.npz",
+        rel=np.tile((xyz - root[:, None]).astype(np.float16), (2, 1, 1)),
+        root=np.tile(root, (2, 1)),
+        joints=[mocap._BANDAI[joint] for joint in JOINTS],
+        fps=60.0,
+        names=["walk_1", "kick_1"],
+        content=["walk", "kick"],
+        start=[0, len(xyz)],
+        end=[len(xyz), 2 * len(xyz)],
+    )
+
+
+def test_a_set_can_be_left_out(tmp_path: Path) -> None:
+    """Bandai is CC BY-NC and ChoreoNet states no licence."""
+    write_sets(tmp_path)
+    write_bandai(tmp_path)
+    assert {m.take.source for m in ready(tmp_path, "train")} == {"cmu", "bandai", "choreonet"}
+    assert {m.take.source for m in ready(tmp_path, "train", ["bandai"])} == {"cmu", "choreonet"}
+    assert [m.take.content for m in ready(tmp_path, "test", ["cmu", "choreonet"])] == ["kick"]
+    made = build(tmp_path, "train", 12, duration_s=4.0, without=["choreonet", "bandai"])
+    assert set(made.kind) == {"warped", "negative"}
+    assert "walk" not in " ".join(made.content)
+    assert "ballroom" not in " ".join(made.content)
+
+
+def test_a_set_that_is_left_out_has_to_be_one_and_to_leave_something(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+    with pytest.raises(OptionError, match="no set of motion capture is called 'aist'"):
+        ready(tmp_path, "train", ["aist"])
+    with pytest.raises(InputError, match="nothing is left"):
+        ready(tmp_path, "train", ["cmu", "choreonet"])
+    with pytest.raises(OptionError, match="labelled"):
+        build(tmp_path, "train", 1, kinds=("choreonet",), without=("choreonet",))
+
+
+def test_the_command_leaves_sets_out(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+    write_bandai(tmp_path)
+    out = tmp_path / "corpus"
+    words = ["--data", str(tmp_path), "--out", str(out), "--scale", "0.001", "--workers", "1"]
+    corpus.main([*words, "--without", "bandai", "--without", "choreonet"])
+    for part in ("train", "validation", "test"):
+        kept = load_corpus(out / f"{part}.npz")
+        assert len(kept.kind) == 4
+        assert not set("+".join(kept.content).split("+")) - {"strike", "idle", "shuffled"}
+
+
 def test_a_folder_without_motion_capture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no motion capture"):
         load_takes(tmp_path, "train")
@@ -287,3 +423,33 @@ def test_another_file_is_no_corpus(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=1)
     with pytest.raises(InputError, match="no corpus"):
         load_corpus(tmp_path / "other.npz")
+
+
+def test_without_cameras_noise_and_proportions_all_of_everybody_is_seen(tmp_path: Path) -> None:
+    write_sets(tmp_path)
+    material = ready(tmp_path, "train")
+    plain = Filming(cameras=False, noise=False, proportions=False)
+    bare, usual = (
+        build_from(material, "train", 6, kinds=("warped",), filming=filming, duration_s=4.0)
+        for filming in (plain, Filming())
+    )
+    # The last picture of 30 a second is taken a frame before the end.
+    assert np.isfinite(bare.velocity[:, :-4]).all()
+    assert not np.isfinite(usual.velocity[:, :-4]).all()
+    assert not np.array_equal(bare.velocity, usual.velocity)
+    np.testing.assert_array_equal(bare.tempo_bpm, usual.tempo_bpm)  # the dances are the same
+
+
+@pytest.mark.parametrize("turned_deg", [0, 70, 200])
+def test_the_plain_camera_looks_into_the_face(turned_deg: float) -> None:
+    """Seen from the front, a person's left is at the right of the picture, wherever they look in the room."""
+    angle = np.radians(turned_deg)
+    xyz = in_space(standing(frames_s(1.0)))
+    across = xyz[..., 0].copy()
+    xyz[..., 0], xyz[..., 2] = across * np.cos(angle) + 3.0, -across * np.sin(angle)
+    xy = project(xyz, corpus._in_front(xyz))
+    left, right = (xy[0, JOINTS.index(f"{side}_shoulder"), 0] for side in ("left", "right"))
+    assert left - right > 0.2 * 0.5 * 720 * 0.55
+    assert xy[0, :, 1].min() > 0.1 * 720
+    assert xy[0, :, 1].max() < 720
+    np.testing.assert_allclose(xy[0, HIP], [640, 360], atol=1)

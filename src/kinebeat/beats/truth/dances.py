@@ -16,6 +16,7 @@ from kinebeat.beats.truth.joining import Piece, joined, on_the_spot, player, unw
 from kinebeat.beats.truth.landings import JOINTS
 from kinebeat.beats.truth.material import Material, drawn
 from kinebeat.beats.truth.warp import Fit, fit_to_beats
+from kinebeat.errors import OptionError
 from kinebeat.motion import MOTION_FPS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ DRIFT = 0.03
 ARM_LEVELS = (0.5, 1.0, 1.0, 2.0)
 """Beats that the arms' own fit counts as one."""
 PIECE_BEATS = (2, 4, 8)
+ATTEMPTS = 300
 GROOVE_M = (0.01, 0.05)
 GROOVE_DOWN_SHARE = 0.8
 """Of those who bob, how many are lowest on the beat; the others are highest."""
@@ -106,6 +108,9 @@ def make_dance(
         rng: the source of chance.
         duration_s: its length.
         choices: what varies.
+
+    Raises:
+        OptionError: hardly any of the material lands.
     """
     beats_s, tempo_bpm = _music(rng, duration_s, choices)
     lag_s = float(np.clip(rng.normal(choices.lag_s, choices.lag_spread_s), LEAST_LAG_S, MOST_LAG_S))
@@ -113,7 +118,12 @@ def make_dance(
     pieces: list[Piece] = []
     now = float(beat[0])
     while now < beat[-1]:
-        found = _warped_pieces(material, rng, now, 60 / tempo_bpm, choices)
+        for _ in range(ATTEMPTS):
+            found = _warped_pieces(material, rng, now, 60 / tempo_bpm, choices)
+            if found:
+                break
+        else:
+            raise OptionError("no recording lands often enough to be danced: give more material")
         pieces += found
         now = found[-1].end_beat
     xyz = _grooving(on_the_spot(joined(pieces, beat, rng)), beat, rng, choices.groove_share)
@@ -204,7 +214,7 @@ def _contents(pieces: Sequence[Piece]) -> str:
 def _warped_pieces(
     material: Sequence[Material], rng: Generator, now: float, period_s: float, choices: Choices
 ) -> list[Piece]:
-    """One stretch of a recording on the grid, and its repeats."""
+    """One stretch of a recording on the grid, and its repeats; none if no recording that was tried fits."""
     mixed = rng.random() < choices.mixed_share
     on_beat = 0.5 if rng.random() < choices.shifted_share else 0.0
     count = int(rng.choice(PIECE_BEATS, p=(0.25, 0.45, 0.3)))
@@ -212,7 +222,7 @@ def _warped_pieces(
     tried = [_fitted(material, rng, now, count, period_s, on_beat, part) for _ in range(choices.tries)]
     best = max((one for one in tried if one is not None), key=lambda one: one[1].worth, default=None)
     if best is None:
-        return _warped_pieces(material, rng, now, period_s, choices)
+        return []
     m, fit, start_s = best
     arms = None
     if mixed:
