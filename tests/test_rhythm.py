@@ -1,4 +1,4 @@
-"""Rhythm: accents on their steps, pulled no further off the grid than needed; energy; presence."""
+"""Rhythm: accents on their steps, pulled no further off the grid than needed; energy; presence; grids that are moved."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kinebeat.accents import WEAKEST_PEAK, Accents, find_accents
-from kinebeat.beats.grid import BeatGrid
+from kinebeat.beats.grid import STEPS_PER_BAR, BeatGrid
 from kinebeat.beats.tracking import track_beats
 from kinebeat.motion import MOTION_FPS, Motion, compute_motion
-from kinebeat.rhythm import ENERGY_FLOOR, LANDING_TOLERANCE_S, Rhythm, compose, energy
+from kinebeat.rhythm import ENERGY_FLOOR, LANDING_TOLERANCE_S, SETTLE_S, Rhythm, compose, energy, settled
 from movers import frame_times_s, jitter, pendulum, sharp_moves, standing, swing_arms, track
 
 GRID = BeatGrid(np.arange(9) * 0.5)  # 120 BPM, two bars, a 16th is 125 ms
@@ -191,3 +191,107 @@ def test_a_pendulums_accents_are_on_its_beats() -> None:
     assert len(where) == pytest.approx(40, abs=1)
     assert (where[1:-1] % 4 == 0).all()
     assert np.abs(rhythm.accent_offset[where[1:-1]]).max() == 0
+
+
+# A grid settled on the accents
+
+
+def accents_at(times_s: np.ndarray, strength: float | np.ndarray = 0.8) -> Accents:
+    return Accents(np.asarray(times_s, float), np.broadcast_to(np.asarray(strength, np.float32), len(times_s)).copy())
+
+
+@pytest.mark.parametrize("bpm", [66.0, 100.0, 127.3])
+@pytest.mark.parametrize("late_s", [-0.100, -0.060, 0.0, 0.060, 0.100])
+def test_a_grid_that_is_late_or_early_lands_on_the_accents(bpm: float, late_s: float) -> None:
+    landings_s = np.arange(0.2, 19.9, 60 / bpm)
+    grid = BeatGrid(np.arange(-1, 4 * np.ceil((20 * bpm / 60 + 2) / 4)) * 60 / bpm + 0.2 + late_s, 0.8)
+    landed = settled(grid, accents_at(landings_s), 20.0)
+    assert np.abs(landed.beats_s[:, None] - landings_s).min(0).max() < 0.004
+    assert (landed.source, landed.confidence) == ("movement", 0.8)
+    assert landed.tempo_bpm == pytest.approx(bpm)
+
+
+def test_accents_on_half_beats_hold_a_grid_where_it_is() -> None:
+    grid = BeatGrid(np.arange(41) * 0.5 - 0.3)
+    for halves_s in (np.arange(0.45, 19, 0.5), np.arange(0.2, 19, 0.25)):
+        np.testing.assert_allclose(settled(grid, accents_at(halves_s), 19.0).beats_s, grid.beats_s, atol=0.004)
+
+
+def test_strong_accents_are_landed_on_before_weak_ones() -> None:
+    grid = BeatGrid(np.arange(41) * 0.5)
+    strong_s, weak_s = np.arange(1, 19, 0.5) + 0.050, np.arange(1, 19, 0.5) - 0.100
+    order = np.argsort(np.concatenate([strong_s, weak_s]))
+    for strong, weak, expected_s in ((0.9, 0.3, 0.050), (0.3, 0.9, -0.100)):
+        strength = np.repeat([strong, weak], len(strong_s))[order]
+        landed = settled(grid, accents_at(np.concatenate([strong_s, weak_s])[order], strength), 19.0)
+        assert (landed.beats_s[8] - expected_s) % 0.5 == pytest.approx(0.0, abs=0.010)
+
+
+@pytest.mark.parametrize("source", ["tempo", "accents"])
+def test_a_grid_that_already_lies_on_the_accents_or_is_the_users_is_left_alone(source: str) -> None:
+    grid = BeatGrid(np.arange(41) * 0.5, 1.0, source)
+    landed = settled(grid, accents_at(np.arange(1, 19, 0.5) + 0.06), 20.0)
+    np.testing.assert_array_equal(landed.beats_s, grid.beats_s)
+    assert landed.source == source
+
+
+def test_without_accents_a_grid_stays() -> None:
+    grid = BeatGrid(np.arange(41) * 0.5, 0.8)
+    np.testing.assert_array_equal(settled(grid, accents_at(np.zeros(0)), 20.0).beats_s, grid.beats_s)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_settled_grid_has_moved_a_little_as_a_whole_and_covers_the_clip(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    duration_s = float(rng.uniform(3, 30))
+    bpm = float(rng.uniform(60, 170))
+    accents = accents_at(
+        np.sort(rng.uniform(0, duration_s, rng.integers(1, 60))), rng.uniform(0.2, 1, 1).astype(np.float32)
+    )
+    # The tightest grids there are: they begin just at the clip's start and end just at its end.
+    beats_s = np.arange(4 * np.ceil(duration_s * bpm / 240) + 1) * 60 / bpm
+    beats_s = beats_s - rng.choice([0.0, 0.01, beats_s[-1] - duration_s])
+    landed = settled(BeatGrid(beats_s), accents, duration_s)
+    shift_s = float(landed.beats_s[np.abs(landed.beats_s - beats_s[0]).argmin()] - beats_s[0])
+    assert abs(shift_s) <= SETTLE_S + 1e-9
+    kept = landed.beats_s[(landed.beats_s > beats_s[0] - 0.2) & (landed.beats_s < beats_s[-1] + 0.2)]
+    np.testing.assert_allclose(kept, beats_s + shift_s, atol=1e-9)
+    np.testing.assert_allclose(np.diff(landed.beats_s), 60 / bpm, atol=1e-9)
+    assert landed.beats_s[0] <= 0
+    assert landed.beats_s[-1] >= duration_s
+    assert landed.steps % STEPS_PER_BAR == 0
+
+
+# A grid moved
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_moved_grid_covers_the_clip_in_whole_bars(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    beats_s = np.cumsum(rng.uniform(0.35, 0.8, 33)) - 1.0
+    grid = BeatGrid(beats_s - max(0.0, beats_s[0]), 0.7, "movement")
+    duration_s = float(grid.beats_s[-1] - rng.uniform(0, 0.3))
+    bar_s = 4 * float(np.diff(grid.beats_s).min())
+    for by_s in (-bar_s, -0.3, -0.01, 0.0, 0.01, 0.3, bar_s):
+        moved = grid.moved(by_s, duration_s)
+        assert (moved.confidence, moved.source) == (0.7, "movement")
+        assert moved.beats_s[0] <= 0
+        assert moved.beats_s[-1] >= duration_s
+        assert (np.diff(moved.beats_s) > 0.3).all()
+        assert moved.steps % STEPS_PER_BAR == 0
+        # All its beats are there still, and a downbeat is a downbeat.
+        more = int(np.abs(moved.beats_s - (grid.beats_s[0] + by_s)).argmin())
+        assert more in (0, 4)
+        np.testing.assert_allclose(moved.beats_s[more : more + 33], grid.beats_s + by_s, atol=1e-9)
+        steps = rng.uniform(-20, moved.steps + 20, 50)
+        np.testing.assert_allclose(moved.step(moved.time_s(steps)), steps, atol=1e-9)
+        times_s = rng.uniform(-3, duration_s + 3, 50)
+        np.testing.assert_allclose(moved.time_s(moved.step(times_s)), times_s, atol=1e-9)
+
+
+def test_a_grid_gets_a_bar_more_only_where_the_clip_would_lie_bare() -> None:
+    grid = BeatGrid(np.arange(9) * 0.5 - 0.2)
+    assert len(grid.moved(0.0, 3.8).beats_s) == 9
+    assert len(grid.moved(0.2, 3.8).beats_s) == 9
+    np.testing.assert_allclose(grid.moved(0.3, 3.8).beats_s, np.arange(-4, 9) * 0.5 + 0.1)
+    np.testing.assert_allclose(grid.moved(-0.1, 3.8).beats_s, np.arange(13) * 0.5 - 0.3)

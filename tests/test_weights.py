@@ -26,8 +26,26 @@ def test_no_weight_lies_about_unregistered():
     assert files == {file for weight in weights.registry().values() for file in weight.files}
 
 
+def megabytes(names):
+    return sum(file.stat().st_size for name in names for file in weights.registry()[name].files) / 1e6
+
+
 def test_the_drums_weigh_less_than_ten_megabytes():
-    assert 1e6 < weights.total_bytes() < 10e6
+    assert 1 < megabytes(name for name in weights.registry() if name.startswith("drums")) < 10
+
+
+def test_all_networks_that_hear_the_beat_weigh_less_than_three_megabytes():
+    assert 0.1 < megabytes(["beats"]) < 3
+
+
+def test_the_total_is_that_of_all_files():
+    lying = sum(path.stat().st_size for path in weights.FOLDER.glob("*.onnx"))
+    assert weights.total_bytes() == lying == round(1e6 * megabytes(weights.registry()))
+
+
+def test_every_model_has_a_card_and_every_card_a_model():
+    cards = {path.stem for path in weights.FOLDER.glob("*.md")} - {"README"}
+    assert cards == set(weights.registry())
 
 
 def test_a_damaged_weight_is_refused(tmp_path, monkeypatch):

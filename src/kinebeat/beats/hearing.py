@@ -32,7 +32,7 @@ LEADS_S = {"learned": 0.0, "kinematic offsets": 0.075, "speed minima": 0.035, "v
 """How much before the music's beat each cue peaks, on validation; by this it is moved before it is laid over others."""
 WEIGHTS = {"learned": 1.0}
 """What dance is listened to with: on validation no mixture with other cues did better than the network alone."""
-UNSURE, SURE = 0.10, 0.40
+UNSURE, SURE = 0.15, 0.38
 """Activation at the beats of movement that is not danced to music, and of dance."""
 
 
