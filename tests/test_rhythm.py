@@ -1,4 +1,4 @@
-"""Rhythm: accents on their steps, pulled no further off the grid than needed; energy; presence; grids that are moved."""
+"""Rhythm: accents on their steps, pulled no further off the grid than needed; energy; presence; grids moved."""
 
 from __future__ import annotations
 
