@@ -28,6 +28,34 @@ def test_import_is_silent_and_loads_nothing_heavy():
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
+def test_what_hears_the_beat_loads_nothing_heavy_before_it_hears():
+    heavy = "mediapipe", "torch", "matplotlib", "scipy", "sklearn", "av", "onnxruntime", "symusic"
+    done = run(
+        "import sys, kinebeat.hearing, kinebeat.rhythm, kinebeat.beats.hearing, kinebeat.beats.visual\n"
+        f"print([m for m in {heavy!r} if m in sys.modules])"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_the_beat_is_heard_without_torch():
+    code = (
+        "import sys, importlib.abc\n"
+        "class Refuse(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] == 'torch': raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import numpy as np\n"
+        "from kinebeat.beats.hearing import hear_beats, hear_dance\n"
+        "from kinebeat.motion import motion_from_velocity\n"
+        "swing = np.sin(np.pi * np.arange(900) / 36)[:, None, None] * np.ones((900, 17, 2), np.float32)\n"
+        "motion = motion_from_velocity(swing.astype(np.float32))\n"
+        "hear_dance(motion)\n"
+        "print(round(hear_beats(motion, 15.0).tempo_bpm))"
+    )
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("100\n", "")
+
+
 def test_soundtrack_stays_a_function_when_its_modules_are_loaded():
     done = run("import kinebeat.pipeline, kinebeat.outputs, kinebeat; print(callable(kinebeat.soundtrack))")
     assert done.stdout == "True\n", done.stderr
