@@ -25,7 +25,9 @@ STARTS_WITHIN = 0.02
 FRAMES_PER_BEAT = 64
 SHARPENED = 2.0
 """Power to which an activation is raised: an unsure network is vague nearly everywhere."""
-HALVED_FROM_BPM, UNEVEN, LEAST_BEATS = 125.0, 0.88, 8
+LEAST_BEATS = 8
+"""Fewer beats than this agree by chance too easily: the confidence falls, to nothing at two."""
+HALVED_FROM_BPM, UNEVEN = 125.0, 0.88
 """From this tempo on, beats of which every other is weaker by this are taken for halves of the true ones."""
 AGREEING_S, SEARCHED = 20.0, 0.04
 FALLBACK_BPM = 100.0
@@ -49,7 +51,7 @@ class Beats:
     confidence: float
 
 
-def decode(activation: NDArray[np.floating[Any]]) -> Beats:
+def decode(activation: NDArray[np.floating[Any]], *, weak_are_halves: bool = True) -> Beats:
     """Hear the beats of a whole clip.
 
     A movement shows its beats far less exactly than music sounds them, so much of the clip has to agree on each: the
@@ -59,13 +61,15 @@ def decode(activation: NDArray[np.floating[Any]]) -> Beats:
 
     Args:
         activation: (T,) in [0, 1] at `MOTION_FPS`, of any length.
+        weak_are_halves: whether quick beats of which every other is weaker are taken for halves of slower ones.
     """
     activation = np.asarray(activation, np.float64)
     tempo_bpm, confidence = clip_tempo(activation)
     beats_s, tempo_bpm = _follow(activation, tempo_bpm)
-    if tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < UNEVEN:
+    if weak_are_halves and tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < UNEVEN:
         beats_s, tempo_bpm = _follow(activation, tempo_bpm / 2)
-    return Beats(beats_s, tempo_bpm, confidence)
+    known = np.clip((len(beats_s) - 2) / (LEAST_BEATS - 2), 0.0, 1.0)
+    return Beats(beats_s, tempo_bpm, float(confidence * known))
 
 
 def _follow(activation: NDArray[np.float64], tempo_bpm: float) -> tuple[NDArray[np.float64], float]:

@@ -83,7 +83,8 @@ def hear_repetition(motion: Motion) -> Beats:
         motion: the movement.
     """
     landings, lows = kinematic(motion), speed_minima(motion)
-    return decode(lows if clip_tempo(lows)[1] > clip_tempo(landings)[1] else landings)
+    # Right and left step unlike each other: here weaker beats are beats.
+    return decode(lows if clip_tempo(lows)[1] > clip_tempo(landings)[1] else landings, weak_are_halves=False)
 
 
 def laid_over(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> NDArray[np.float64]:
