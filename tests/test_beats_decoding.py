@@ -170,7 +170,47 @@ def test_plain_beats_where_people_tap_keep_their_octave(bpm: float) -> None:
     assert decode(activation_of(steady_s(bpm, 40.0))).tempo_bpm == pytest.approx(bpm, rel=EXACT)
 
 
+def alternating(bpm: float, strong: float, weak: float) -> NDArray[np.float64]:
+    """Beats of which every other is weaker."""
+    beats_s = steady_s(bpm, 40.0)
+    return activation_of(beats_s, np.where(np.arange(len(beats_s)) % 2 == 0, strong, weak))
+
+
+@pytest.mark.parametrize("weak", [0.6, 0.7])
+@pytest.mark.parametrize("bpm", [132.0, 140.0, 152.0])
+def test_of_quick_beats_the_weaker_are_halves_unless_told_otherwise(bpm: float, weak: float) -> None:
+    curve = alternating(bpm, 0.9, weak)
+    heard = decode(curve)
+    assert heard.tempo_bpm == pytest.approx(bpm / 2, rel=EXACT)
+    strong_s = steady_s(bpm, 40.0)[::2]
+    assert np.abs(heard.beats_s[:, None] - strong_s).min(0).max() < 0.030
+    assert decode(curve, weak_are_halves=False).tempo_bpm == pytest.approx(bpm, rel=EXACT)
+
+
+@pytest.mark.parametrize("bpm", [90.0, 105.0, 120.0])
+def test_of_slower_beats_the_weaker_are_beats(bpm: float) -> None:
+    assert decode(alternating(bpm, 0.9, 0.65)).tempo_bpm == pytest.approx(bpm, rel=EXACT)
+
+
+@pytest.mark.parametrize("bpm", [130.0, 150.0])
+def test_quick_beats_of_random_strength_are_no_halves(bpm: float) -> None:
+    beats_s = steady_s(bpm, 40.0)
+    strength = np.random.default_rng(0).permutation(np.linspace(0.5, 1.0, len(beats_s)))
+    assert decode(activation_of(beats_s, strength)).tempo_bpm == pytest.approx(bpm, rel=EXACT)
+
+
 # Confidence
+
+
+@pytest.mark.parametrize("bpm", [75.0, 100.0, 150.0])
+def test_the_more_beats_the_surer_and_two_prove_nothing(bpm: float) -> None:
+    sure = []
+    for beats in (2, 4, 6, 10, 20):
+        duration_s = beats * 60 / bpm
+        sure.append(decode(activation_of(steady_s(bpm, duration_s, 30 / bpm), duration_s=duration_s)).confidence)
+    assert sure == sorted(sure)
+    assert sure[0] < CLEAR_BEAT
+    assert sure[-1] > 0.9
 
 
 def test_a_clip_is_surer_the_more_of_its_beats_there_are() -> None:

@@ -218,17 +218,15 @@ def test_keypoints_of_white_noise_are_no_beat(seed: int) -> None:
     assert_unsure(compute_motion(track(standing(times_s) + noise, times_s), DURATION_S))
 
 
-def test_movement_whose_frames_are_shuffled_has_lost_its_beat() -> None:
-    confidence = []
-    for move, _ in MOVERS.values():
-        pose = move(frames_at(30.0))
-        for seed in range(8):
-            order = np.random.default_rng(seed).permutation(len(pose.xy))
-            confidence.append(grid_of(replace(pose, xy=pose.xy[order])).confidence)
-        assert grid_of(pose).confidence > 0.9
-    # Chance passes for a beat now and then, but never for a clear one.
-    assert np.mean(np.array(confidence) < CLEAR_BEAT) >= 0.9
-    assert max(confidence) < 2 * CLEAR_BEAT
+@pytest.mark.parametrize("mover", MOVERS)
+def test_shuffling_its_frames_takes_most_of_a_movements_confidence(mover: str) -> None:
+    pose = MOVERS[mover][0](frames_at(30.0))
+    shuffled = []
+    for seed in range(8):
+        order = np.random.default_rng(seed).permutation(len(pose.xy))
+        shuffled.append(grid_of(replace(pose, xy=pose.xy[order])).confidence)
+    assert np.median(shuffled) < CLEAR_BEAT
+    assert max(shuffled) < 0.5 * grid_of(pose).confidence
 
 
 def test_moves_at_random_moments_are_no_beat() -> None:
@@ -263,7 +261,7 @@ def test_clips_too_short_for_a_beat_are_heard_all_the_same(frames: int, duration
     motion = compute_motion(track(body, times_s), duration_s)
     for tempo_bpm in (None, 100.0):
         assert_covers(hear_beats(motion, duration_s, tempo_bpm), duration_s)
-    if duration_s < 0.5:
+    if duration_s <= 1.0:
         assert hear_beats(motion, duration_s).confidence < CLEAR_BEAT
 
 
