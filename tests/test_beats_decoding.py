@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kinebeat.beats.cues import HIGHEST, bumps
-from kinebeat.beats.decoding import SEARCHED, clip_tempo, decode, exact_tempo
+from kinebeat.beats.decoding import FALLBACK_BPM, SEARCHED, clip_tempo, decode, exact_tempo
 from kinebeat.beats.tracking import CLEAR_BEAT
 from kinebeat.motion import MOTION_FPS
 
@@ -296,3 +296,27 @@ def test_parts_of_a_clip_out_of_phase_still_agree_on_the_tempo() -> None:
 
 def test_under_a_second_of_clip_the_given_tempo_stays() -> None:
     assert exact_tempo(activation_of([0.3, 0.8], duration_s=0.9), 117.0) == 117.0
+
+
+@pytest.mark.parametrize(("bpm", "weaker"), [(155, 0.5), (150, 0.6), (140, 0.9), (160, 0.5)])
+def test_quick_beats_with_strong_halves_are_not_heard_at_two_thirds(bpm: float, weaker: float) -> None:
+    assert decode(with_half_beats(bpm, weaker)).tempo_bpm == pytest.approx(bpm, rel=0.002)
+
+
+@pytest.mark.parametrize("bpm", [280, 300])
+def test_movement_too_quick_to_tap_is_halved_and_nothing_else(bpm: float) -> None:
+    assert decode(activation_of(steady_s(bpm, 40.0))).tempo_bpm == pytest.approx(bpm / 2, rel=0.002)
+
+
+def test_no_activation_has_no_beats() -> None:
+    heard = decode(np.zeros(0))
+    assert not len(heard.beats_s)
+    assert (heard.tempo_bpm, heard.confidence) == (FALLBACK_BPM, 0.0)
+
+
+@pytest.mark.parametrize("unknown", [slice(None), slice(100, 101)])
+def test_what_is_not_known_of_an_activation_is_no_beat(unknown: slice) -> None:
+    activation = np.zeros(600)
+    activation[unknown] = np.nan
+    heard = decode(activation)
+    assert (heard.tempo_bpm, heard.confidence) == (FALLBACK_BPM, 0.0)

@@ -225,8 +225,8 @@ def test_shuffling_its_frames_takes_most_of_a_movements_confidence(mover: str) -
     for seed in range(8):
         order = np.random.default_rng(seed).permutation(len(pose.xy))
         shuffled.append(grid_of(replace(pose, xy=pose.xy[order])).confidence)
-    assert np.median(shuffled) < CLEAR_BEAT
-    assert max(shuffled) < 0.5 * grid_of(pose).confidence
+    assert np.mean(np.array(shuffled) < CLEAR_BEAT) > 0.8
+    assert max(shuffled) < 0.3 * grid_of(pose).confidence
 
 
 def test_moves_at_random_moments_are_no_beat() -> None:

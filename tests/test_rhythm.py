@@ -295,3 +295,21 @@ def test_a_grid_gets_a_bar_more_only_where_the_clip_would_lie_bare() -> None:
     assert len(grid.moved(0.2, 3.8).beats_s) == 9
     np.testing.assert_allclose(grid.moved(0.3, 3.8).beats_s, np.arange(-4, 9) * 0.5 + 0.1)
     np.testing.assert_allclose(grid.moved(-0.1, 3.8).beats_s, np.arange(13) * 0.5 - 0.3)
+
+
+def test_a_grid_whose_accents_are_on_its_sixteenths_stays() -> None:
+    """No shift within reach brings them onto a half: moving would only harm."""
+    grid = BeatGrid(np.arange(17.0))  # 60 BPM
+    times_s = np.arange(0.25, 15, 0.5)
+    assert settled(grid, Accents(times_s, np.full(len(times_s), 0.8, np.float32)), 16.0) is grid
+
+
+@pytest.mark.parametrize("by_s", [-3.3, -0.1, 0.1, 5.0])
+def test_a_moved_grid_covers_the_clip_in_whole_bars_and_no_more(by_s: float) -> None:
+    grid = BeatGrid(np.arange(9) * 0.5 - 0.1)
+    moved = grid.moved(by_s, 3.0)
+    assert -2.0 < moved.beats_s[0] <= 0
+    assert 3.0 <= moved.beats_s[-1] < 5.0
+    assert len(moved.beats_s) % 4 == 1
+    away = (moved.beats_s[0] - grid.beats_s[0] - by_s) / 2.0
+    assert away == pytest.approx(round(away))

@@ -25,6 +25,8 @@ LANDING_TOLERANCE_S = 0.015
 """A drum this close to its movement is heard as on it: hits leave the grid only by what exceeds this."""
 SETTLE_S, SETTLE_SIGMA_S = 0.12, 0.035
 """How far a grid may be moved to lie on the accents, and how near an accent has to be to count."""
+SETTLE_SHARE, SETTLE_GAIN = 0.2, 1.1
+"""Share of the accents that must come to lie on the grid, and how many times more than did before."""
 ENERGY_SIGMA_S = 0.30
 ENERGY_FLOOR = 0.12
 """Speed in body heights per second that counts as full energy even in a clip where nobody moves faster."""
@@ -102,7 +104,9 @@ def settled(grid: BeatGrid, accents: Accents, duration_s: float) -> BeatGrid:
     halves = grid.step(accents.times_s[None, :] - shifts_s[:, None]) / STEPS_PER_BEAT * 2
     away_s = (halves - np.round(halves)) * half_s
     fit = np.exp(-0.5 * (away_s / SETTLE_SIGMA_S) ** 2) @ accents.strength
-    return grid.moved(float(shifts_s[int(np.argmax(fit))]), duration_s)
+    best = int(np.argmax(fit))
+    agrees = fit[best] > SETTLE_SHARE * accents.strength.sum() and fit[best] > SETTLE_GAIN * fit[len(fit) // 2]
+    return grid.moved(float(shifts_s[best]), duration_s) if agrees else grid
 
 
 def energy(motion: Motion) -> NDArray[np.float32]:

@@ -29,6 +29,7 @@ LEAST_BEATS = 8
 """Fewer beats than this agree by chance too easily: the confidence falls, to nothing at two."""
 HALVED_FROM_BPM, UNEVEN = 125.0, 0.88
 """From this tempo on, beats of which every other is weaker by this are taken for halves of the true ones."""
+CLEARLY_MORE = 4.0
 AGREEING_S, SEARCHED = 20.0, 0.04
 FALLBACK_BPM = 100.0
 PEAK_S = 0.12
@@ -63,7 +64,9 @@ def decode(activation: NDArray[np.floating[Any]], *, weak_are_halves: bool = Tru
         activation: (T,) in [0, 1] at `MOTION_FPS`, of any length.
         weak_are_halves: whether quick beats of which every other is weaker are taken for halves of slower ones.
     """
-    activation = np.asarray(activation, np.float64)
+    activation = np.nan_to_num(np.asarray(activation, np.float64))
+    if not len(activation):
+        return Beats(np.zeros(0), FALLBACK_BPM, 0.0)
     tempo_bpm, confidence = clip_tempo(activation)
     beats_s, tempo_bpm = _follow(activation, tempo_bpm)
     if weak_are_halves and tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < UNEVEN:
@@ -95,14 +98,26 @@ def _evenness(activation: NDArray[np.float64], beats_s: NDArray[np.float64]) -> 
 
 
 def exact_tempo(activation: NDArray[np.float64], tempo_bpm: float) -> float:
-    """The tempo near a given one at which the beats of the clip agree best, in BPM.
+    """The tempo near a given one, or near one and a half times it, at which the beats of the clip agree best, in BPM.
 
     It maximises the power of the activation at the beat's frequency and, by half as much, at twice that, summed over
-    windows of `AGREEING_S`: beats further apart than that need not be in phase.
+    windows of `AGREEING_S`: beats further apart than that need not be in phase. Three halves of a beat repeat
+    themselves as well as two beats do, so the autocorrelation may give two thirds of the tempo; there the power is
+    next to nothing.
     """
+    near = [_strongest(activation, tempo_bpm)]
+    if tempo_bpm * 1.5 <= FASTEST_BPM:
+        near.append(_strongest(activation, tempo_bpm * 1.5))
+    if near[0][1] <= 0:
+        return tempo_bpm
+    return near[-1][0] if near[-1][1] > CLEARLY_MORE * near[0][1] else near[0][0]
+
+
+def _strongest(activation: NDArray[np.float64], tempo_bpm: float) -> tuple[float, float]:
+    """The tempo within `SEARCHED` of a given one that has most power, and that power."""
     length = min(len(activation), round(AGREEING_S * MOTION_FPS))
     if length < MOTION_FPS:
-        return tempo_bpm
+        return tempo_bpm, 0.0
     tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 81))
     cycles = np.outer(tempi / 60, np.arange(length) / MOTION_FPS)
     window = np.hanning(length + 2)[1:-1]
@@ -113,7 +128,8 @@ def exact_tempo(activation: NDArray[np.float64], tempo_bpm: float) -> float:
         part = activation[first : first + length]
         part = part - part.mean()
         power += np.abs(waves[0] @ part) ** 2 + 0.5 * np.abs(waves[1] @ part) ** 2
-    return float(tempi[int(np.argmax(power))])
+    best = int(np.argmax(power))
+    return float(tempi[best]), float(power[best]) if power[best] > 1e-12 * length**2 else 0.0
 
 
 def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:

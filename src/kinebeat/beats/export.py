@@ -44,7 +44,10 @@ ROWS = {
     "stgcn-tf-rel": "ST-GCN+TF+RelAttn",
     "stgcn-tf-ssm-rel": "ST-GCN+TF+SSM+RelAttn",
 }
-LICENCE = "Apache-2.0"
+LICENCE = (
+    "Apache-2.0 as far as it is ours; trained in part on data for non-commercial use and on data without a licence: "
+    "for commercial use train again on a corpus made with --without bandai --without choreonet"
+)
 DATA = {
     "warped": "movement of the CMU Graphics Lab Motion Capture Database (free for any use), of the Bandai Namco "
     "Research Motion Dataset (CC BY-NC 4.0) and of ChoreoNet (Ye et al. 2020; no licence stated), warped in time onto "

@@ -56,12 +56,12 @@ class BeatGrid:
         return beats * STEPS_PER_BEAT
 
     def moved(self, by_s: float, duration_s: float) -> BeatGrid:
-        """The same beats later by seconds (earlier if negative), a bar more at an end where the clip would lie bare."""
-        beats = np.arange(
-            -BEATS_PER_BAR if self.beats_s[0] + by_s > 0 else 0,
-            len(self.beats_s) + (BEATS_PER_BAR if self.beats_s[-1] + by_s < duration_s else 0),
-        )
-        return replace(self, beats_s=self.time_s(beats * STEPS_PER_BEAT) + by_s)
+        """The same beats later by seconds (earlier if negative), in as many whole bars as now cover the clip."""
+        bar = np.array([self.step(-by_s), self.step(duration_s - by_s)]) / STEPS_PER_BAR
+        first = int(np.floor(bar[0] + 1e-9))
+        last = max(first + 1, int(np.ceil(bar[1] - 1e-9)))
+        steps = np.arange(first * BEATS_PER_BAR, last * BEATS_PER_BAR + 1) * STEPS_PER_BEAT
+        return replace(self, beats_s=self.time_s(steps) + by_s)
 
 
 def _extrapolating_interp(x: NDArray[np.float64], xp: ArrayLike, fp: ArrayLike) -> NDArray[np.float64]:

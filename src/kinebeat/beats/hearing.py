@@ -32,7 +32,7 @@ LEADS_S = {"learned": 0.0, "kinematic offsets": 0.075, "speed minima": 0.035, "v
 """How much before the music's beat each cue peaks, on validation; by this it is moved before it is laid over others."""
 WEIGHTS = {"learned": 1.0}
 """What dance is listened to with: on validation no mixture with other cues did better than the network alone."""
-UNSURE, SURE = 0.15, 0.38
+UNSURE, SURE = 0.24, 0.36
 """Activation at the beats of movement that is not danced to music, and of dance."""
 
 
@@ -88,7 +88,7 @@ def hear_repetition(motion: Motion) -> Beats:
 
 
 def laid_over(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> NDArray[np.float64]:
-    """The weighted mean of cues, each moved to where the music's beat is, (T,) in [0, 1].
+    """The weighted sum of cues over the heaviest weight, each moved to where the music's beat is, (T,) in [0, 1].
 
     Args:
         motion: the movement.
