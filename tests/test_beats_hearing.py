@@ -318,7 +318,7 @@ def test_the_surer_ear_is_followed_and_neither_where_both_are_unsure(
     times_s = frames_at(30.0)
     motion = compute_motion(punching(times_s), DURATION_S)
     monkeypatch.setattr(hearing, "hear_dance", lambda _: Beats(np.arange(0.1, 20, 60 / 80), 80.0, danced))
-    monkeypatch.setattr(hearing, "hear_repetition", lambda _: Beats(np.arange(0.1, 20, 60 / 120), 120.0, plain))
+    monkeypatch.setattr(hearing, "hear_repetition", lambda *_: Beats(np.arange(0.1, 20, 60 / 120), 120.0, plain))
     grid = hear_beats(motion, DURATION_S)
     assert grid.confidence == max(danced, plain)
     if followed_bpm is None:
@@ -350,9 +350,38 @@ def test_repetition_is_heard_in_the_landings_and_where_they_are_none_in_the_lows
     for landings, lows in ((regular, random), (random, regular)):
         monkeypatch.setattr(hearing, "kinematic", lambda _, cue=landings: cue)
         monkeypatch.setattr(hearing, "speed_minima", lambda _, cue=lows: cue)
-        heard = hear_repetition(motion)
+        heard = hear_repetition(motion, hear_dance(motion))
         assert heard.tempo_bpm == pytest.approx(100, rel=0.001)
         assert heard.confidence > 0.9
+
+
+def test_where_lows_and_network_agree_on_the_tempo_the_network_says_where_the_beats_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    motion = compute_motion(swinging(frames_at(30.0)), DURATION_S)
+    frames = len(motion.times_s)
+    lows_s, steps_s = np.arange(0.5, DURATION_S, 0.6), np.arange(0.7, DURATION_S, 0.6)
+    chance_s = np.sort(np.random.default_rng(0).uniform(0, DURATION_S, 40))
+    monkeypatch.setattr(hearing, "speed_minima", lambda _: spikes(lows_s, 0.9, frames))
+    monkeypatch.setattr(hearing, "kinematic", lambda _: spikes(chance_s, 0.5, frames))
+    same = hear_repetition(motion, Beats(steps_s, 101.0, 0.01))
+    np.testing.assert_array_equal(same.beats_s, steps_s)
+    assert same.confidence > 0.9
+    other = hear_repetition(motion, Beats(steps_s, 130.0, 0.01))
+    assert other.tempo_bpm == pytest.approx(100, rel=0.001)
+
+
+def test_beats_of_the_lows_are_moved_to_where_most_lands(monkeypatch: pytest.MonkeyPatch) -> None:
+    motion = compute_motion(swinging(frames_at(30.0)), DURATION_S)
+    frames = len(motion.times_s)
+    lows_s = np.arange(0.5, DURATION_S, 0.6)
+    some = np.random.default_rng(1).random(len(lows_s)) < 0.4  # too few to be the clearer of the two
+    monkeypatch.setattr(hearing, "speed_minima", lambda _: spikes(lows_s, 0.9, frames))
+    monkeypatch.setattr(hearing, "kinematic", lambda _: spikes(lows_s[some] + 0.2, 0.9, frames))
+    heard = hear_repetition(motion, Beats(np.zeros(0), 100.0, 0.0))
+    inner = heard.beats_s[(heard.beats_s > 1) & (heard.beats_s < DURATION_S - 1)]
+    away = (inner - 0.7 + 0.3) % 0.6 - 0.3
+    assert np.abs(away).max() < 0.03
 
 
 # Cues laid over each other

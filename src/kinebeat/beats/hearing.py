@@ -34,6 +34,7 @@ WEIGHTS = {"learned": 1.0}
 """What dance is listened to with: on validation no mixture with other cues did better than the network alone."""
 UNSURE, SURE = 0.24, 0.36
 """Activation at the beats of movement that is not danced to music, and of dance."""
+SAME_TEMPO = 0.04
 
 
 def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None) -> BeatGrid:
@@ -53,7 +54,8 @@ def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None
     accents = find_accents(motion, WEAKEST_PEAK)
     if tempo_bpm is not None:
         return track_beats(accents, duration_s, tempo_bpm)
-    danced, plain = hear_dance(motion), hear_repetition(motion)
+    danced = hear_dance(motion)
+    plain = hear_repetition(motion, danced)
     return track_beats(accents, duration_s, heard=plain if plain.confidence >= danced.confidence else danced)
 
 
@@ -76,15 +78,28 @@ def hear_dance(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> Beats:
     return replace(heard, confidence=float(heard.confidence * known))
 
 
-def hear_repetition(motion: Motion) -> Beats:
-    """The beat of a movement's landings, or of its lows of speed if those repeat themselves more clearly.
+def hear_repetition(motion: Motion, danced: Beats) -> Beats:
+    """The beat of a movement's landings; of its lows of speed if those repeat themselves more clearly.
+
+    Lows of speed tell the tempo of a walk but may lie anywhere between two steps: where the network hears the same
+    tempo, however faintly, it is asked for the beats; else they are moved, all alike, to where most lands.
 
     Args:
         motion: the movement.
+        danced: what the network hears.
     """
     landings, lows = kinematic(motion), speed_minima(motion)
     # Right and left step unlike each other: here weaker beats are beats.
-    return decode(lows if clip_tempo(lows)[1] > clip_tempo(landings)[1] else landings, weak_are_halves=False)
+    if clip_tempo(lows)[1] <= clip_tempo(landings)[1]:
+        return decode(landings, weak_are_halves=False)
+    heard = decode(lows, weak_are_halves=False)
+    if len(danced.beats_s) and abs(danced.tempo_bpm / heard.tempo_bpm - 1) < SAME_TEMPO:
+        return replace(danced, confidence=heard.confidence)
+    period_s = 60 / heard.tempo_bpm
+    shifts_s = np.arange(-period_s / 2, period_s / 2, 1 / MOTION_FPS)
+    frames = (heard.beats_s[None, :] + shifts_s[:, None]) * MOTION_FPS
+    landed = np.interp(frames, np.arange(len(landings)), landings, left=0.0, right=0.0).sum(1)
+    return replace(heard, beats_s=heard.beats_s + shifts_s[int(np.argmax(landed))])
 
 
 def laid_over(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> NDArray[np.float64]:
