@@ -184,7 +184,7 @@ def test_of_quick_beats_the_weaker_are_halves_unless_told_otherwise(bpm: float, 
     assert heard.tempo_bpm == pytest.approx(bpm / 2, rel=EXACT)
     strong_s = steady_s(bpm, 40.0)[::2]
     assert np.abs(heard.beats_s[:, None] - strong_s).min(0).max() < 0.030
-    assert decode(curve, weak_are_halves=False).tempo_bpm == pytest.approx(bpm, rel=EXACT)
+    assert decode(curve, halves_below=0.4).tempo_bpm == pytest.approx(bpm, rel=EXACT)
 
 
 @pytest.mark.parametrize("bpm", [90.0, 105.0, 120.0])

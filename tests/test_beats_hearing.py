@@ -430,3 +430,22 @@ def test_of_a_cue_at_the_edge_nothing_comes_in_from_beyond(monkeypatch: pytest.M
     motion = compute_motion(swinging(frames_at(30.0, 3.0)), 3.0)
     curve = laid_over(motion, {"learned": 1.0})
     np.testing.assert_array_equal(curve, (np.arange(180) >= 6).astype(float))
+
+
+def test_where_landings_and_network_agree_on_the_tempo_only_a_machines_landings_say_where_the_beats_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    motion = compute_motion(swinging(frames_at(30.0)), DURATION_S)
+    frames = len(motion.times_s)
+    landings_s, music_s = np.arange(0.5, DURATION_S, 0.6), np.arange(0.6, DURATION_S, 0.6)
+    rng = np.random.default_rng(3)
+    strays = np.zeros(frames)
+    strays[rng.integers(0, frames, 60)] = 0.9
+    monkeypatch.setattr(hearing, "speed_minima", lambda _: np.zeros(frames))
+    for extra, expected_s in ((0.0, landings_s), (1.0, music_s)):
+        cue = np.maximum(spikes(landings_s, 0.9, frames), extra * np.convolve(strays, np.hanning(9), "same"))
+        monkeypatch.setattr(hearing, "kinematic", lambda _, cue=cue: cue)
+        heard = hear_repetition(motion, Beats(music_s, 100.0, 0.02))
+        inner = heard.beats_s[(heard.beats_s > 1) & (heard.beats_s < DURATION_S - 1)]
+        assert np.abs(inner[:, None] - expected_s).min(1).max() < 0.035
+        assert heard.confidence > 0.1

@@ -52,7 +52,7 @@ class Beats:
     confidence: float
 
 
-def decode(activation: NDArray[np.floating[Any]], *, weak_are_halves: bool = True) -> Beats:
+def decode(activation: NDArray[np.floating[Any]], *, halves_below: float = UNEVEN) -> Beats:
     """Hear the beats of a whole clip.
 
     A movement shows its beats far less exactly than music sounds them, so much of the clip has to agree on each: the
@@ -62,14 +62,15 @@ def decode(activation: NDArray[np.floating[Any]], *, weak_are_halves: bool = Tru
 
     Args:
         activation: (T,) in [0, 1] at `MOTION_FPS`, of any length.
-        weak_are_halves: whether quick beats of which every other is weaker are taken for halves of slower ones.
+        halves_below: quick beats of which every other has less than this part of the others' height are taken for
+            halves of slower ones; 0 never.
     """
     activation = np.nan_to_num(np.asarray(activation, np.float64))
     if not len(activation):
         return Beats(np.zeros(0), FALLBACK_BPM, 0.0)
     tempo_bpm, confidence = clip_tempo(activation)
     beats_s, tempo_bpm = _follow(activation, tempo_bpm)
-    if weak_are_halves and tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < UNEVEN:
+    if tempo_bpm >= HALVED_FROM_BPM and _evenness(activation, beats_s) < halves_below:
         beats_s, tempo_bpm = _follow(activation, tempo_bpm / 2)
     known = np.clip((len(beats_s) - 2) / (LEAST_BEATS - 2), 0.0, 1.0)
     return Beats(beats_s, tempo_bpm, float(confidence * known))

@@ -34,7 +34,10 @@ WEIGHTS = {"learned": 1.0}
 """What dance is listened to with: on validation no mixture with other cues did better than the network alone."""
 UNSURE, SURE = 0.24, 0.36
 """Activation at the beats of movement that is not danced to music, and of dance."""
+STEP_UNEVEN = 0.4
 SAME_TEMPO = 0.04
+EXACT = 0.9
+"""Clarity of landings that only a machine has, or one who moves like one."""
 
 
 def hear_beats(motion: Motion, duration_s: float, tempo_bpm: float | None = None) -> BeatGrid:
@@ -79,24 +82,30 @@ def hear_dance(motion: Motion, weights: Mapping[str, float] = WEIGHTS) -> Beats:
 
 
 def hear_repetition(motion: Motion, danced: Beats) -> Beats:
-    """The beat of a movement's landings; of its lows of speed if those repeat themselves more clearly.
+    """The beat of a movement's landings, or of its lows of speed if those repeat themselves more clearly.
 
-    Lows of speed tell the tempo of a walk but may lie anywhere between two steps: where the network hears the same
-    tempo, however faintly, it is asked for the beats; else they are moved, all alike, to where most lands.
+    Either tells a tempo more surely than a place. Unless the landings are as regular as a machine's, where the network
+    hears the same tempo, however faintly, it is asked for the beats. Else beats of the lows, which may lie anywhere
+    between two landings, are moved, all alike, to where most lands.
 
     Args:
         motion: the movement.
         danced: what the network hears.
     """
     landings, lows = kinematic(motion), speed_minima(motion)
-    # Right and left step unlike each other: here weaker beats are beats.
-    if clip_tempo(lows)[1] <= clip_tempo(landings)[1]:
-        return decode(landings, weak_are_halves=False)
-    heard = decode(lows, weak_are_halves=False)
-    if len(danced.beats_s) and abs(danced.tempo_bpm / heard.tempo_bpm - 1) < SAME_TEMPO:
-        return replace(danced, confidence=heard.confidence)
-    period_s = 60 / heard.tempo_bpm
-    shifts_s = np.arange(-period_s / 2, period_s / 2, 1 / MOTION_FPS)
+    by_lows = clip_tempo(lows)[1] > clip_tempo(landings)[1]
+    # Right and left step unlike each other: here beats may be a good deal weaker and still be beats.
+    heard = decode(lows if by_lows else landings, halves_below=STEP_UNEVEN)
+    same = len(danced.beats_s) > 0 and abs(danced.tempo_bpm / heard.tempo_bpm - 1) < SAME_TEMPO
+    if same and (by_lows or heard.confidence < EXACT):
+        return replace(danced, confidence=max(heard.confidence, danced.confidence))
+    return _landed(heard, landings) if by_lows else heard
+
+
+def _landed(heard: Beats, landings: NDArray[np.float64]) -> Beats:
+    """Beats moved by one constant, at most half of one, to where most lands."""
+    half_s = 30 / heard.tempo_bpm
+    shifts_s = np.arange(-half_s, half_s, 1 / MOTION_FPS)
     frames = (heard.beats_s[None, :] + shifts_s[:, None]) * MOTION_FPS
     landed = np.interp(frames, np.arange(len(landings)), landings, left=0.0, right=0.0).sum(1)
     return replace(heard, beats_s=heard.beats_s + shifts_s[int(np.argmax(landed))])
