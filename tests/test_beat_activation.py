@@ -6,6 +6,7 @@ import pytest
 from kinebeat import weights
 from kinebeat.beats import activation
 from kinebeat.beats.activation import HOP, JOINTS, WINDOW, beat_activation, through_windows
+from kinebeat.beats.batches import mirrored
 from kinebeat.errors import OptionError
 from kinebeat.motion import motion_from_velocity
 
@@ -134,3 +135,12 @@ def test_what_cannot_be_heard_says_so():
         beat_activation(motion, "beats", "seed2")
     with pytest.raises(OptionError, match="rhythmicnet17"):
         beat_activation(motion_from_velocity(np.zeros((100, 33, 2), np.float32)))
+
+
+def test_the_beat_has_no_left_and_right() -> None:
+    velocity = np.random.default_rng(0).normal(0, 0.4, (700, 17, 2)).astype(np.float32)
+    seen = np.ones(velocity.shape[:2], np.float32)
+    other = mirrored(velocity, seen)[0]
+    own, mirror = (beat_activation(motion_from_velocity(v)) for v in (velocity, other))
+    np.testing.assert_allclose(own, mirror, atol=1e-5)
+    assert own.std() > 0

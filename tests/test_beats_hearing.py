@@ -13,10 +13,10 @@ from kinebeat.beats import hearing
 from kinebeat.beats.cues import bumps
 from kinebeat.beats.decoding import FALLBACK_BPM, Beats
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, BeatGrid
-from kinebeat.beats.hearing import LEADS_S, SURE, UNSURE, hear_beats, hear_dance, hear_repetition, laid_over
+from kinebeat.beats.hearing import LEADS_S, SURE, UNSURE, bodily, hear_beats, hear_dance, hear_repetition, laid_over
 from kinebeat.beats.tracking import CLEAR_BEAT
 from kinebeat.errors import OptionError
-from kinebeat.motion import MOTION_FPS, compute_motion
+from kinebeat.motion import MOTION_FPS, compute_motion, motion_from_velocity
 from movers import (
     JOINTS,
     frame_times_s,
@@ -449,3 +449,19 @@ def test_where_landings_and_network_agree_on_the_tempo_only_a_machines_landings_
         inner = heard.beats_s[(heard.beats_s > 1) & (heard.beats_s < DURATION_S - 1)]
         assert np.abs(inner[:, None] - expected_s).min(1).max() < 0.035
         assert heard.confidence > 0.1
+
+
+@pytest.mark.parametrize("mover", MOVERS)
+@pytest.mark.parametrize("fps", [15.0, 30.0, 60.0])
+def test_what_a_body_does_is_bodily_and_its_frames_shuffled_are_not(mover: str, fps: float) -> None:
+    pose = MOVERS[mover][0](frames_at(fps))
+    assert bodily(compute_motion(pose, DURATION_S)) > 0.9
+    if fps < 60:
+        order = np.random.default_rng(0).permutation(len(pose.xy))
+        assert bodily(compute_motion(replace(pose, xy=pose.xy[order]), DURATION_S)) == 0.0
+
+
+def test_nobody_and_nothing_is_not_bodily() -> None:
+    nobody = motion_from_velocity(np.full((600, 17, 2), np.nan, np.float32))
+    assert bodily(nobody) == 0.0
+    assert bodily(motion_from_velocity(np.zeros((2, 17, 2), np.float32))) == 0.0

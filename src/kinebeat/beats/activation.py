@@ -1,7 +1,8 @@
 """Beat activation of a movement from a trained network, run by onnxruntime on one thread.
 
 A network hears windows of 10 s. Windows start every 5 s, the last one ends with the clip, and where they overlap
-their activations are averaged, a window counting less towards its edges, where it has heard one side only.
+their activations are averaged, a window counting less towards its edges, where it has heard one side only. Every window
+is heard as it is and in the mirror, and the mean taken: a beat has no left and right.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinebeat import weights
+from kinebeat.beats.batches import mirrored
 from kinebeat.errors import OptionError
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ def beat_activation(motion: Motion, model: str = "beats", part: str | None = Non
     sessions = [_session(model, name) for name in (parts if part is None else [part])]
 
     def hear(velocity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
-        inputs = {"velocity": velocity[None], "seen": seen[None]}
-        logits: NDArray[np.float32] = np.stack([session.run(None, inputs)[0][0] for session in sessions])
+        both = [(velocity, seen), mirrored(velocity, seen)]
+        logits: NDArray[np.float32] = np.stack(
+            [session.run(None, {"velocity": v[None], "seen": s[None]})[0][0] for session in sessions for v, s in both]
+        )
         mean: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).mean(0)
         return mean
 
