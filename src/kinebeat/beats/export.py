@@ -172,7 +172,7 @@ def export(runs: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> 
         rows += [
             {key: row[key] for key in ("name", *SCORES) if key in row}
             for row in table
-            if row["name"] == ROWS[model] and name == f"beats-{model}"
+            if row["name"] == ROWS[model]
         ]
         entries[name] = {
             "sha256": write_graphs(name, graphs, folder),

@@ -30,7 +30,7 @@ NETWORKS = (
     ("ST-GCN+TF", "beats-stgcn-tf"),
     ("ST-GCN+TF+SSM", "beats-stgcn-tf-ssm"),
     ("ST-GCN+TF+RelAttn", "beats-stgcn-tf-rel"),
-    ("ST-GCN+TF+SSM+RelAttn", "beats-stgcn-tf-ssm-rel"),
+    ("ST-GCN+TF+SSM+RelAttn", "beats"),
 )
 
 
