@@ -61,7 +61,7 @@ def test_cost_figures():
     assert f"{speed['whole run / pose alone']['ratio']:.2f} times" in README
     assert f"{memory['1 minutes']['peak_megabytes']:.0f} MB for a one-minute" in README
     assert f"{memory['10 minutes']['peak_megabytes']:.0f} MB for a ten-minute" in README
-    assert f"{speed['shipped weights']['megabytes']:.1f} MB" in README
+    assert f"models of the drums weigh {speed['shipped weights']['megabytes']:.1f} MB" in README
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
@@ -86,3 +86,31 @@ def _options(callback: object) -> set[str]:
         for info in getattr(hint, "__metadata__", ()):
             declared |= {flag for flag in getattr(info, "param_decls", None) or () if flag.startswith("--")}
     return declared
+
+
+@pytest.mark.parametrize(
+    ("label", "row"),
+    [
+        ("Kinebeat", "product"),
+        ("TCN", "TCN"),
+        ("ST-GCN+TF+SSM+RelAttn", "ST-GCN+TF+SSM+RelAttn"),
+        ("speed minima", "speed minima"),
+        ("metronome, true tempo, random phase", "metronome, true tempo, random phase"),
+    ],
+)
+def test_beat_figures(label, row):
+    content = json.loads((ROOT / "benchmarks" / "results" / "beats.json").read_text(encoding="utf-8"))
+    warped, street = (
+        next(found for found in content["rows"] if (found["set"], found["name"]) == (kind, row))
+        for kind in ("warped", "street")
+    )
+    figures = [warped[name] for name in ("f", "cmlt", "amlt", "tempo_within_4pct")]
+    figures += [street[name] for name in ("f", "f_after_lag", "cmlt")]
+    assert f"| {label} | " + " | ".join(short(figure, 2) for figure in figures) + " |" in README
+
+
+def test_the_cost_of_the_beat():
+    found = rows("beats_speed")
+    slowest = max(row["p95_cpu_ms_per_s"] for name, row in found.items() if name.startswith("hear_beats"))
+    assert f"{slowest:.1f} ms of CPU per second of video" in README
+    assert f"the network weighs {found['weight files']['megabytes']:.1f} MB" in README
