@@ -31,6 +31,8 @@ HALVED_FROM_BPM, UNEVEN = 125.0, 0.88
 """From this tempo on, beats of which every other is weaker by this are taken for halves of the true ones."""
 CLEARLY_MORE = 4.0
 AGREEING_S, SEARCHED = 20.0, 0.04
+SPECTRUM = 1 << 16
+"""Points of the Fourier transform: 0.05 BPM each."""
 FALLBACK_BPM = 100.0
 PEAK_S = 0.12
 """About how long one peak of an activation lasts."""
@@ -119,16 +121,15 @@ def _strongest(activation: NDArray[np.float64], tempo_bpm: float) -> tuple[float
     length = min(len(activation), round(AGREEING_S * MOTION_FPS))
     if length < MOTION_FPS:
         return tempo_bpm, 0.0
-    tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 81))
-    cycles = np.outer(tempi / 60, np.arange(length) / MOTION_FPS)
+    tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 161))
     window = np.hanning(length + 2)[1:-1]
-    waves = [np.exp(-2j * np.pi * harmonic * cycles) * window for harmonic in (1, 2)]
-    power = np.zeros(len(tempi))
+    spectrum = np.zeros(SPECTRUM // 2 + 1)
     last = len(activation) - length
     for first in sorted({*range(0, last, length // 4), last}):
         part = activation[first : first + length]
-        part = part - part.mean()
-        power += np.abs(waves[0] @ part) ** 2 + 0.5 * np.abs(waves[1] @ part) ** 2
+        spectrum += np.abs(np.fft.rfft((part - part.mean()) * window, SPECTRUM)) ** 2
+    at, bins = tempi / 60 / MOTION_FPS * SPECTRUM, np.arange(len(spectrum))
+    power = np.interp(at, bins, spectrum) + 0.5 * np.interp(2 * at, bins, spectrum)
     best = int(np.argmax(power))
     return float(tempi[best]), float(power[best]) if power[best] > 1e-12 * length**2 else 0.0
 

@@ -170,9 +170,7 @@ def export(runs: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> 
         figure = float(np.mean([kept["peak_f"] for _, kept in trained.values()]))
         rows = [{"name": "peaks, mean of the seeds", "set": "validation", "f": round(figure, 4)}]
         rows += [
-            {key: row[key] for key in ("name", *SCORES) if key in row}
-            for row in table
-            if row["name"] == ROWS[model]
+            {key: row[key] for key in ("name", *SCORES) if key in row} for row in table if row["name"] == ROWS[model]
         ]
         entries[name] = {
             "sha256": write_graphs(name, graphs, folder),
