@@ -87,7 +87,7 @@ def test_the_rows_are_the_networks_that_are_shipped_the_cues_and_the_product(
 ) -> None:
     shipped = registry()
     some = dataclasses.replace(next(iter(shipped.values())), sha256={"seed1": "", "seed0": ""})
-    beatless = {name: weight for name, weight in shipped.items() if not name.startswith("beats-")}
+    beatless = {name: weight for name, weight in shipped.items() if not name.startswith("beats")}
     asked = []
 
     def activation(motion: object, model: str, part: str) -> np.ndarray:
