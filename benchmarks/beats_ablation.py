@@ -29,6 +29,7 @@ from kinebeat.beats.truth.corpus import EVERYTHING, KINDS, Corpus, Filming, buil
 from kinebeat.beats.truth.dances import USUAL, Choices
 from kinebeat.evaluation.beat_metrics import auc, beat_figures, tempo_figures
 from kinebeat.evaluation.tables import table, write_json
+from kinebeat.training import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,14 +182,10 @@ def learn(work: Work, row: Row, seed: int) -> BeatNet:
     train(
         work.folder / "corpus",
         MODEL,
-        out,
-        device="cpu",
-        seed=seed,
-        threads=work.threads,
+        Session(out, device="cpu", seed=seed, threads=work.threads, log=lambda line: show(f"  {line}")),
         half=work.half,
         without=row.without,
         recipe=recipe,
-        log=lambda line: show(f"  {line}"),
     )
     return load_best(out)[0]
 

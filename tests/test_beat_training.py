@@ -15,6 +15,7 @@ from kinebeat.beats.batches import WINDOW, Augmentation  # noqa: E402
 from kinebeat.beats.network import JOINTS, SHAPES, SKELETON, BeatNet, NetConfig  # noqa: E402
 from kinebeat.errors import InputError, OptionError  # noqa: E402
 from kinebeat.motion import motion_from_velocity  # noqa: E402
+from kinebeat.training import Session  # noqa: E402
 
 pytestmark = pytest.mark.train
 SMALL = NetConfig(channels=(8,) * 10, kernels=(5,) * 10, width=16, tcn_dilations=(1, 2, 4), dropout=0.0)
@@ -204,7 +205,11 @@ def trained(corpus, tmp_path_factory):
     recipe = training.Recipe(steps=40, batch=8, rate=1e-2, warmup_steps=10, average=0.9, validate_every=20)
     lines = []
     figures = training.train(
-        corpus, "stgcn-tf-ssm-rel", runs / "product-0", recipe=recipe, config=SMALL, device="cpu", log=lines.append
+        corpus,
+        "stgcn-tf-ssm-rel",
+        Session(runs / "product-0", device="cpu", log=lines.append),
+        recipe=recipe,
+        config=SMALL,
     )
     return runs, recipe, figures, [json.loads(line) for line in lines]
 
@@ -233,7 +238,9 @@ def test_half_precision_changes_the_loss_little(corpus):
 def test_a_resumed_training_ends_as_if_never_stopped(corpus, tmp_path, monkeypatch):
     recipe = training.Recipe(steps=6, batch=2, validate_every=3)
     config = replace(SMALL, dropout=0.1)
-    whole = training.train(corpus, "stgcn-tf-ssm-rel", tmp_path / "whole", recipe=recipe, config=config, device="cpu")
+    session = Session(tmp_path / "whole", device="cpu")
+    whole = training.train(corpus, "stgcn-tf-ssm-rel", session, recipe=recipe, config=config)
+    session = replace(session, out=tmp_path / "parts")
     calls = []
 
     def stop_after_four(*arguments):
@@ -244,13 +251,12 @@ def test_a_resumed_training_ends_as_if_never_stopped(corpus, tmp_path, monkeypat
 
     draw = training.draw
     monkeypatch.setattr(training, "draw", stop_after_four)
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", -1.0)
+    monkeypatch.setattr("kinebeat.training.CHECKPOINT_EVERY_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        training.train(corpus, "stgcn-tf-ssm-rel", tmp_path / "parts", recipe=recipe, config=config, device="cpu")
+        training.train(corpus, "stgcn-tf-ssm-rel", session, recipe=recipe, config=config)
     monkeypatch.setattr(training, "draw", draw)
-    parts = training.train(
-        corpus, "stgcn-tf-ssm-rel", tmp_path / "parts", recipe=recipe, config=config, device="cpu", resume=True
-    )
+    session = replace(session, resume=True)
+    parts = training.train(corpus, "stgcn-tf-ssm-rel", session, recipe=recipe, config=config)
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
 
 
@@ -282,9 +288,9 @@ def test_the_validation_is_thinned_evenly(corpus):
 
 def test_what_cannot_be_trained_says_so(corpus, tmp_path):
     with pytest.raises(OptionError, match="no model"):
-        training.train(corpus, "trumpet", tmp_path)
+        training.train(corpus, "trumpet", Session(tmp_path))
     with pytest.raises(InputError, match="checkpoint"):
-        training.train(corpus, "tf", tmp_path / "none", resume=True, device="cpu")
+        training.train(corpus, "tf", Session(tmp_path / "none", resume=True, device="cpu"))
     with pytest.raises(InputError, match="weights of a training"):
         training.load_best(tmp_path)
 
@@ -326,9 +332,8 @@ def test_an_exported_training_is_heard_as_it_was_trained(trained, tmp_path, monk
 
 def test_the_recipe_on_the_card_is_the_command_that_was_run(corpus, tmp_path):
     recipe = training.Recipe(steps=1, batch=2, rate=1e-3)
-    training.train(
-        corpus, "tcn", tmp_path / "tcn-1", recipe=recipe, config=SMALL, device="cpu", without=["negative"], minutes=5
-    )
+    session = Session(tmp_path / "tcn-1", device="cpu", minutes=5)
+    training.train(corpus, "tcn", session, recipe=recipe, config=SMALL, without=["negative"])
     scores = tmp_path / "scores.json"
     rows = [{"name": "TCN", "set": "warped", "f": 0.51}, {"name": "TF", "set": "warped", "f": 0.1}]
     scores.write_text(json.dumps({"rows": rows}))

@@ -14,6 +14,7 @@ from kinebeat.drums.models import GrooVAEModel, HitsModel, PerformanceModel  # n
 from kinebeat.drums.network import GrooVAE, HitsTransformer, PerformanceUNet  # noqa: E402
 from kinebeat.drums.rhythms import FEATURES  # noqa: E402
 from kinebeat.errors import InputError, OptionError  # noqa: E402
+from kinebeat.training import Session  # noqa: E402
 
 pytestmark = pytest.mark.train
 STEPS, BATCH = 32, 3
@@ -136,7 +137,7 @@ def test_every_recipe_learns_a_plain_groove(tmp_path, monkeypatch, model):
     recipe = replace(
         training.RECIPES[model], steps=30, batch=4, validate_every=10, warmup_steps=1, rate=0.01, net=SMALL[model]
     )
-    training.train(tmp_path, model, tmp_path / model, recipe=recipe, device="cpu")
+    training.train(tmp_path, model, Session(tmp_path / model, device="cpu"), recipe=recipe)
     log = [json.loads(line) for line in (tmp_path / model / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [10, 20, 30]
     assert log[-1]["loss"] < log[0]["loss"]
@@ -145,7 +146,7 @@ def test_every_recipe_learns_a_plain_groove(tmp_path, monkeypatch, model):
 def test_a_resumed_training_ends_as_if_never_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "read_groove", lambda *_, **__: performances())
     recipe = replace(training.RECIPES["unet-paper"], steps=8, batch=2, validate_every=4, net=SMALL["unet-paper"])
-    whole = training.train(tmp_path, "unet-paper", tmp_path / "whole", recipe=recipe, device="cpu")
+    whole = training.train(tmp_path, "unet-paper", Session(tmp_path / "whole", device="cpu"), recipe=recipe)
 
     calls = []
 
@@ -157,17 +158,18 @@ def test_a_resumed_training_ends_as_if_never_stopped(tmp_path, monkeypatch):
 
     draw = training.draw
     monkeypatch.setattr(training, "draw", stop_after_four)
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("kinebeat.training.CHECKPOINT_EVERY_S", -1.0)
+    session = Session(tmp_path / "parts", device="cpu")
     with pytest.raises(KeyboardInterrupt):
-        training.train(tmp_path, "unet-paper", tmp_path / "parts", recipe=recipe, device="cpu")
+        training.train(tmp_path, "unet-paper", session, recipe=recipe)
     monkeypatch.setattr(training, "draw", draw)
-    parts = training.train(tmp_path, "unet-paper", tmp_path / "parts", recipe=recipe, device="cpu", resume=True)
+    parts = training.train(tmp_path, "unet-paper", replace(session, resume=True), recipe=recipe)
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
 
 
 def test_what_cannot_be_trained_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "read_groove", lambda *_, **__: performances())
     with pytest.raises(OptionError, match="no model"):
-        training.train(tmp_path, "trumpet", tmp_path)
+        training.train(tmp_path, "trumpet", Session(tmp_path))
     with pytest.raises(InputError, match="checkpoint"):
-        training.train(tmp_path, "unet-paper", tmp_path / "none", resume=True, device="cpu")
+        training.train(tmp_path, "unet-paper", Session(tmp_path / "none", resume=True, device="cpu"))

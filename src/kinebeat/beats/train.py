@@ -1,48 +1,39 @@
 """Train a beat network: `python -m kinebeat.beats.train --data CORPUS --model stgcn-tf-ssm-rel --out runs/full`.
 
-Every row of RhythmicNet's Table 1 has the same recipe; `--device cuda` runs it too. A training writes `last.pt` (to go
-on from), `best.pt` (averaged weights with the best validation score) and `log.jsonl` into its folder.
+Every row of RhythmicNet's Table 1 has the same recipe; `--device cuda` runs it too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from kinebeat.beats.batches import Augmentation, Clips, draw, read_corpus, whole
 from kinebeat.beats.network import SHAPES, VARIANTS, BeatNet, NetConfig
-from kinebeat.errors import InputError, OptionError
+from kinebeat.errors import OptionError
 from kinebeat.motion import MOTION_FPS
+from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Schedule):
     """All that decides a training besides the data, the network, the seed and the device.
 
     Attributes:
-        steps: at most; the learning rate falls to nothing over them, or over the minutes given.
         batch: clips of 10 s.
-        rate: highest learning rate of AdamW.
-        weight_decay: of AdamW, on matrices alone.
-        warmup_steps: over which the rate rises.
-        average: decay of the moving average of the weights.
         beat_weight: how much more a beat counts than no beat (RhythmicNet's weighted cross-entropy).
-        validate_every: steps.
         validation_clips: windows at most to validate on.
         augmentation: how the clips are varied.
     """
@@ -50,16 +41,12 @@ class Recipe:
     steps: int = 6000
     batch: int = 16
     rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 200
-    average: float = 0.998
     beat_weight: float = 4.0
     validate_every: int = 250
     validation_clips: int = 600
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-CHECKPOINT_EVERY_S = 120.0
 HIT_WITHIN_S = 0.070
 """A peak this near to a beat hears it, as in mir_eval."""
 _PEAK_APART = 9
@@ -92,7 +79,6 @@ def validate(
         loss, logits = losses(net, part, beat_weight, device, half=half)
         total += float(loss.sum())
         activations.append(torch.sigmoid(logits).cpu().numpy())
-    net.train()
     activation = np.concatenate(activations)
     beats = clips.target.any(1)
     # Beats that count in full alone: those that are coarse in phase would add nothing but chance.
@@ -134,35 +120,23 @@ def peak_score(activation: NDArray[np.float32], target: NDArray[np.float32]) -> 
 def train(
     data: Path,
     model: str,
-    out: Path,
+    session: Session,
     *,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    minutes: float | None = None,
-    threads: int = 1,
     half: bool = False,
     without: Collection[str] = (),
     recipe: Recipe | None = None,
     config: NetConfig | None = None,
-    log: Callable[[str], None] | None = None,
 ) -> dict[str, float]:
     """Train one network and keep its best weights.
 
     Args:
         data: folder of the corpus.
         model: a row of Table 1, a key of `VARIANTS`.
-        out: folder for checkpoints and log.
-        device: "auto", "cpu" or "cuda".
-        seed: of weights and batches.
-        resume: go on from `last.pt`.
-        minutes: end sooner than the recipe says; the learning rate falls in time for it.
-        threads: of torch on the CPU.
+        session: where and how the training runs.
         half: compute the encoder in bfloat16: twice as fast where the processor has it, slow where it has not.
         without: kinds of clips to leave out of the training (not of the validation).
         recipe: instead of the usual.
         config: of the network, instead of the usual.
-        log: told every line that goes into the log.
 
     Returns:
         The last validation's figures.
@@ -176,66 +150,23 @@ def train(
     plan, shape = recipe or Recipe(), replace(config or NetConfig(), model=model)
     learned = read_corpus(data, "train", without)
     checked = _thinned(whole(read_corpus(data, "validation")), plan.validation_clips)
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    out.mkdir(parents=True, exist_ok=True)
+    where = session.begin()
     net = BeatNet(shape).to(where)
-    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=_warming_average(plan.average), use_buffers=True)
-    averaged: Any = average.module
-    optimiser = torch.optim.AdamW(_groups(net, plan.weight_decay), lr=plan.rate)
-    last, step, best, spent = out / "last.pt", 0, -math.inf, 0.0
-    if resume:
-        if not last.is_file():
-            raise InputError(last, "expected a checkpoint, found none", "train without --resume")
-        kept = torch.load(last, map_location=where, weights_only=True)
-        net.load_state_dict(kept["net"])
-        average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
-        torch.set_rng_state(kept["rng"].cpu())
-        step, best, spent = kept["step"], kept["best"], kept["seconds"]
-    figures: dict[str, float] = {}
-    began, saved, losses_seen = time.monotonic() - spent, time.monotonic(), []
-    net.train()
-    while step < plan.steps:
-        share = step / plan.steps
-        if minutes is not None:
-            share = max(share, (time.monotonic() - began) / (60 * minutes))
-        rate = plan.rate * min(1.0, (step + 1) / plan.warmup_steps) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        clips = draw(learned, plan.batch, seed, step, plan.augmentation)
-        loss = losses(net, clips, plan.beat_weight, where, half=half)[0].sum() / float(clips.weight.sum())
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(net)
-        losses_seen.append(float(loss.detach()))
-        step += 1
-        done = step >= plan.steps or share >= 1.0
-        if step % plan.validate_every == 0 or done:
-            figures = validate(averaged, checked, plan.beat_weight, where, half=half)
-            record = {"step": step, "seconds": round(time.monotonic() - began), "rate": rate}
-            record |= {"train_loss": float(np.mean(losses_seen)), **figures}
-            losses_seen = []
-            line = json.dumps(record)
-            with (out / "log.jsonl").open("a") as handle:
-                handle.write(line + "\n")
-            if log is not None:
-                log(line)
-            if figures["peak_f"] > best:
-                best = figures["peak_f"]
-                about = {"config": asdict(shape), "recipe": asdict(plan), "seed": seed}
-                about |= {"without": list(without), "minutes": minutes, "half": half}
-                _save(out / "best.pt", {"net": averaged.state_dict(), **about, **record})
-        if time.monotonic() - saved > CHECKPOINT_EVERY_S or done:
-            saved = time.monotonic()
-            state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            _save(last, {**state, "rng": torch.get_rng_state(), "step": step, "best": best, "seconds": saved - began})
-        if done:
-            break
-    return figures
+
+    def loss_of(step: int) -> Tensor:
+        clips = draw(learned, plan.batch, session.seed, step, plan.augmentation)
+        return losses(net, clips, plan.beat_weight, where, half=half)[0].sum() / float(clips.weight.sum())
+
+    return fit(
+        net,
+        plan,
+        session,
+        loss_of=loss_of,
+        validate=lambda averaged: validate(averaged, checked, plan.beat_weight, where, half=half),
+        merit=lambda figures: figures["peak_f"],
+        about={"config": asdict(shape), "without": list(without), "half": half},
+        decays=_decays,
+    )
 
 
 def load_best(folder: Path) -> tuple[BeatNet, dict[str, Any]]:
@@ -244,10 +175,7 @@ def load_best(folder: Path) -> tuple[BeatNet, dict[str, Any]]:
     Raises:
         InputError: the folder holds no training.
     """
-    path = folder / "best.pt"
-    if not path.is_file():
-        raise InputError(path, "expected the weights of a training, found none", "train first")
-    kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    kept = read_best(folder)
     net = BeatNet(NetConfig(**kept["config"]))
     net.load_state_dict(kept.pop("net"))
     return net.eval(), kept
@@ -261,31 +189,9 @@ def _thinned(clips: Clips, most: int) -> Clips:
     return Clips(*(value[keep] for value in vars(clips).values()))
 
 
-def _groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _decays(name: str, value: Tensor) -> bool:
     """Matrices decay; norms, biases, edge importances, distances and the temperature do not."""
-    free = {id(p) for name, p in net.named_parameters() if p.ndim < 2 or name.endswith(("importance", "distances"))}
-    return [
-        {"params": [p for p in net.parameters() if id(p) not in free], "weight_decay": weight_decay},
-        {"params": [p for p in net.parameters() if id(p) in free], "weight_decay": 0.0},
-    ]
-
-
-def _warming_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Exponential moving average that forgets faster at first, so that it does not start from noise."""
-
-    def average(kept: Tensor, new: Tensor, seen: Tensor | int) -> Tensor:
-        if not kept.is_floating_point():
-            return new
-        share = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        return kept * share + new * (1 - share)
-
-    return average
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    return value.ndim > 1 and not name.endswith(("importance", "distances"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -294,16 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--model", choices=list(VARIANTS), default="stgcn-tf-ssm-rel")
     parser.add_argument("--shape", choices=list(SHAPES), default="wide", help="how large the network is")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="end after this many minutes at the latest")
+    add_session_options(parser)
     parser.add_argument("--steps", type=int, help="steps of the training")
     parser.add_argument("--batch", type=int, help="clips in a batch")
     parser.add_argument("--rate", type=float, help="highest learning rate")
     parser.add_argument("--beat-weight", type=float, help="how much more a beat counts than no beat")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--half", action="store_true", help="encoder in bfloat16, where the processor has it")
     parser.add_argument(
         "--without", action="append", default=[], metavar="KIND", help="leave clips of a kind out: choreonet, negative"
@@ -313,12 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train(
         options.data,
         options.model,
-        options.out,
-        device=options.device,
-        seed=options.seed,
-        resume=options.resume,
-        minutes=options.minutes,
-        threads=options.threads,
+        session_from(options),
         half=options.half,
         without=options.without,
         config=SHAPES[options.shape],

@@ -20,6 +20,7 @@ from kinebeat.drums.data import Vocabulary, read_groove, vocabulary_of
 from kinebeat.drums.network import GrooVAE, HitsTransformer, PerformanceUNet
 from kinebeat.drums.rhythms import FEATURES
 from kinebeat.drums.train import Recipe, build
+from kinebeat.training import read_best
 from kinebeat.weights import FOLDER
 from kinebeat.weights.exporting import read_entries, to_onnx, write_entries, write_graphs
 
@@ -168,7 +169,7 @@ def export_run(
     parts: dict[str, NDArray[Any]] = {}
     records = []
     for i, folder in enumerate(folders):
-        kept = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
+        kept = read_best(folder)
         plan = Recipe(**kept["recipe"])
         net = build(model, plan, vocabulary)
         net.load_state_dict(kept.pop("net"))

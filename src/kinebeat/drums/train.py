@@ -1,17 +1,12 @@
 """Train the models of the drums room: `python -m kinebeat.drums.train --data DIR --model hits --out runs/hits`.
 
 Every model has its recipe below, sized so that it ends on one CPU core; `--device cuda` runs the same recipe.
-A training writes `last.pt` (to go on from), `best.pt` (averaged weights with the best validation score) and
-`log.jsonl` into its folder.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,30 +17,24 @@ from torch.nn import functional
 from kinebeat.drums.batches import Windows, draw, whole
 from kinebeat.drums.data import Performance, Vocabulary, read_groove, vocabulary_of
 from kinebeat.drums.network import GrooVAE, HitsTransformer, PerformanceUNet
-from kinebeat.errors import InputError, OptionError
+from kinebeat.errors import OptionError
+from kinebeat.training import Schedule, Session, add_session_options, fit, session_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Schedule):
     """All that decides a training besides the data, the seed and the device."""
 
     bars: int
-    steps: int
     batch: int
-    rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 200
-    average: float = 0.998
+    betas: tuple[float, float] = (0.9, 0.98)
     fills: bool = False
-    drop_drum: float = 0.0
-    validate_every: int = 500
     net: dict[str, Any] = field(default_factory=dict)
 
 
-CHECKPOINT_EVERY_S = 120.0
 RECIPES = {
     "hits": Recipe(bars=8, steps=5000, batch=16, net={"width": 128, "dropout": 0.25}),
     "groovae": Recipe(bars=2, steps=4000, batch=64),
@@ -133,39 +122,20 @@ def validate(net: nn.Module, windows: Windows, device: torch.device, batch: int 
         for name, value in losses(net, part).items():
             total[name] = total.get(name, 0.0) + float(value) * weight
         weights += weight
-    net.train()
     return {name: value / weights for name, value in total.items()}
 
 
-def train(
-    data: Path,
-    model: str,
-    out: Path,
-    *,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    minutes: float | None = None,
-    threads: int = 1,
-    recipe: Recipe | None = None,
-    log: Callable[[str], None] | None = None,
-) -> dict[str, float]:
+def train(data: Path, model: str, session: Session, *, recipe: Recipe | None = None) -> dict[str, float]:
     """Train one model and keep its best weights.
 
     Args:
         data: the folder that holds the Groove MIDI Dataset.
         model: a name in `RECIPES`.
-        out: folder for checkpoints and log.
-        device: "auto", "cpu" or "cuda".
-        seed: of weights and batches.
-        resume: go on from `last.pt`.
-        minutes: end sooner than the recipe says; the learning rate falls in time for it.
-        threads: of torch on the CPU.
+        session: where and how the training runs.
         recipe: instead of the model's own.
-        log: told every line that goes into the log.
 
     Returns:
-        The validation figures of the weights kept.
+        The last validation's figures.
 
     Raises:
         OptionError: no such model.
@@ -174,96 +144,30 @@ def train(
     if model not in RECIPES:
         raise OptionError(f"no model {model!r}: expected one of {', '.join(RECIPES)}")
     plan = recipe or RECIPES[model]
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    out.mkdir(parents=True, exist_ok=True)
-    performances = read_groove(data, cache=out.parent / "cache")
+    where = session.begin()
+    performances = read_groove(data, cache=session.out.parent / "cache")
     vocabulary = vocabulary_of(p.hits for p in performances)
     learned = [p for p in performances if p.split == "train" and (p.kind == "beat" or plan.fills)]
     checked = whole(_split(performances, "validation"), plan.bars, vocabulary, seed=1)
     net = build(model, plan, vocabulary).to(where)
-    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=_warming_average(plan.average), use_buffers=False)
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    rest = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98))
-    step, best, spent = 0, math.inf, 0.0
-    last = out / "last.pt"
-    if resume:
-        if not last.is_file():
-            raise InputError(last, "expected a checkpoint, found none", "train without --resume")
-        kept = torch.load(last, map_location=where, weights_only=True)
-        net.load_state_dict(kept["net"])
-        average.load_state_dict(kept["average"])
-        optimiser.load_state_dict(kept["optimiser"])
-        torch.set_rng_state(kept["rng"].cpu())
-        step, best, spent = kept["step"], kept["best"], kept["seconds"]
-    figures: dict[str, float] = {}
-    began, saved, seen = time.monotonic() - spent, time.monotonic(), 0.0
-    net.train()
-    while step < plan.steps:
-        share = step / plan.steps
-        if minutes is not None:
-            share = max(share, (time.monotonic() - began) / (60 * minutes))
-        rate = plan.rate * min(1.0, (step + 1) / plan.warmup_steps) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        batch = _tensors(draw(learned, plan.bars, plan.batch, vocabulary, seed, step), where)
-        if plan.drop_drum:
-            batch["hits"] = batch["hits"] * (torch.rand(plan.batch, 1, 9, device=where) >= plan.drop_drum)
-        loss = losses(net, batch)["loss"]
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(net)
-        seen += float(loss.detach())
-        step += 1
-        done = step >= plan.steps or share >= 1.0
-        if step % plan.validate_every == 0 or done:
-            figures = validate(average.module, checked, where)
-            record = {"step": step, "seconds": round(time.monotonic() - began), "rate": rate}
-            record |= {"train_loss": seen / plan.validate_every, **figures}
-            seen = 0.0
-            line = json.dumps(record)
-            with (out / "log.jsonl").open("a") as handle:
-                handle.write(line + "\n")
-            if log is not None:
-                log(line)
-            if figures["loss"] < best:
-                best = figures["loss"]
-                _save(
-                    out / "best.pt",
-                    {"net": average.module.state_dict(), "model": model, "recipe": asdict(plan), **record},
-                )
-        if time.monotonic() - saved > CHECKPOINT_EVERY_S or done:
-            saved = time.monotonic()
-            state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
-            _save(last, {**state, "rng": torch.get_rng_state(), "step": step, "best": best, "seconds": saved - began})
-        if done:
-            break
-    return figures
 
+    def loss_of(step: int) -> Tensor:
+        batch = _tensors(draw(learned, plan.bars, plan.batch, vocabulary, session.seed, step), where)
+        return losses(net, batch)["loss"]
 
-def _warming_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Exponential moving average that forgets faster at first, so that it does not start from noise."""
-
-    def average(kept: Tensor, new: Tensor, seen: Tensor | int) -> Tensor:
-        share = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        return kept * share + new * (1 - share)
-
-    return average
+    return fit(
+        net,
+        plan,
+        session,
+        loss_of=loss_of,
+        validate=lambda averaged: validate(averaged, checked, where),
+        merit=lambda figures: -figures["loss"],
+        about={"model": model},
+    )
 
 
 def _split(performances: Sequence[Performance], split: str) -> list[Performance]:
     return [p for p in performances if p.split == split and p.kind == "beat"]
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -271,23 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m kinebeat.drums.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the Groove MIDI Dataset")
     parser.add_argument("--model", choices=sorted(RECIPES), required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="end after this many minutes at the latest")
-    parser.add_argument("--threads", type=int, default=1)
+    add_session_options(parser)
     options = parser.parse_args(arguments)
-    train(
-        options.data,
-        options.model,
-        options.out,
-        device=options.device,
-        seed=options.seed,
-        resume=options.resume,
-        minutes=options.minutes,
-        threads=options.threads,
-    )
+    train(options.data, options.model, session_from(options))
 
 
 if __name__ == "__main__":
