@@ -95,6 +95,14 @@ def test_every_fourth_step_is_a_beat_and_beyond_the_ends_the_tempo_goes_on() -> 
     assert grid.steps == 16
 
 
+def test_beats_inside_a_clip_begin_at_its_start_and_end_before_its_end() -> None:
+    grid = BeatGrid(np.arange(-4, 9) * 0.5)  # downbeats at -2, 0, 2 and 4 s
+    np.testing.assert_array_equal(grid.inside(1.5), [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(grid.inside(2.0, every=BEATS_PER_BAR), [0.0])
+    np.testing.assert_array_equal(grid.inside(2.1, every=BEATS_PER_BAR), [0.0, 2.0])
+    assert len(grid.inside(0.0)) == 0
+
+
 def test_tempo_is_that_of_a_line_through_the_beats() -> None:
     assert BeatGrid(np.arange(17) * 0.5).tempo_bpm == pytest.approx(120)
     shaken = np.arange(65) * 0.6 + np.random.default_rng(0).normal(0, 0.01, 65)

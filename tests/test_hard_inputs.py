@@ -44,7 +44,7 @@ def test_a_person_seen_for_half_a_second_is_heard_only_there(tmp_path):
     write_pictures([*before, *seen, *after], clip, fps=30)
     made = kinebeat.soundtrack(clip)
     onsets = made.score.tracks[0].time_s
-    assert made.detected_share < 0.3
+    assert made.pose.detected_share < 0.3
     assert any("seen in only" in line for line in made.warnings)
     assert ((onsets > 2.2) & (onsets < 3.3)).all()
 

@@ -18,6 +18,7 @@ from kinebeat.pose import mediapipe_pose, pool, read_pose
 from kinebeat.pose.mediapipe_pose import RawPose, find_landmarks
 from kinebeat.puppet import Dance, puppet_pose
 from kinebeat.video_in import frames
+from movers import standing, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +47,16 @@ def in_small_chunks(puppet_clip: tuple[Path, Dance]) -> RawPose:
         return find_landmarks(puppet_clip[0], workers=2)
 
 
-def seen_share(track: PoseTrack) -> float:
-    return float(np.isfinite(track.xy[..., 0]).any(axis=1).mean()) if len(track.xy) else 0.0
+def test_a_person_is_found_in_a_frame_if_any_joint_is() -> None:
+    times_s = np.arange(4) / 30
+    body = standing(times_s)
+    body[1, 1:], body[2:] = np.nan, np.nan
+    assert track(body, times_s).detected_share == 0.5
 
 
 def test_the_puppet_is_found_where_it_is(puppet_clip: tuple[Path, Dance], puppet_track: PoseTrack) -> None:
     true = puppet_pose(puppet_track.times_s, size=puppet_track.size, dance=puppet_clip[1])
-    assert seen_share(puppet_track) > 0.95
+    assert puppet_track.detected_share > 0.95
     assert puppet_track.size == (360, 480)
     np.testing.assert_allclose(puppet_track.times_s, np.arange(125) / 25, atol=1e-3)
     off = np.linalg.norm(puppet_track.xy - true.xy, axis=-1)
@@ -136,7 +140,7 @@ def test_nobody_is_nobody(write_video: Write, tmp_path: Path) -> None:
     black = (np.zeros((96, 128, 3), np.uint8) for _ in range(300))
     for name, pictures in (("noise", noise), ("black", black)):
         track = read_pose(write_video(tmp_path / f"{name}.mp4", pictures), workers=1)
-        assert seen_share(track) == 0
+        assert track.detected_share == 0
         assert (track.score == 0).all()
         assert track.layout == "rhythmicnet17"
 
@@ -161,7 +165,7 @@ def test_what_is_outside_the_picture_is_not_guessed(write_video: Write, tmp_path
     photo = data.astronaut()
     pictures = (np.ascontiguousarray(np.roll(photo, 2 * i, axis=1)) for i in range(20))
     track = read_pose(write_video(tmp_path / "photo.mp4", pictures), workers=1)
-    assert seen_share(track) == 1
+    assert track.detected_share == 1
     nose = track.xy[:, LAYOUT.index("nose")]
     assert np.polyfit(np.arange(20), nose[:, 0], 1)[0] == pytest.approx(2, abs=0.4)
     np.testing.assert_allclose(nose[0], (220, 118), atol=25)

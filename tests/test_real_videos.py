@@ -71,5 +71,5 @@ def test_edge_cases(name, videos, tmp_path):
 def test_a_real_dancer_gets_drums_on_the_movement(videos):
     made = kinebeat.soundtrack(videos / "aist_d2m_test_0.mp4")
     score = pooled_alignment([made.events()])
-    assert made.detected_share > 0.9
+    assert made.pose.detected_share > 0.9
     assert score.score > score.null_mean + 2 * score.null_sd

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.accents import WEAKEST_PEAK, find_accents
+from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.beats.hearing import hear_beats
 from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo
 from kinebeat.clock import Clock
@@ -59,24 +60,14 @@ class Heard:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def detected_share(self) -> float:
-        """Share of the frames in which a person was found."""
-        return float(np.isfinite(self.pose.xy[..., 0]).any(1).mean())
-
-    @property
     def beats_s(self) -> NDArray[np.float64]:
         """(N,) beats inside the clip, seconds."""
-        return self._inside(self.grid.beats_s)
+        return self.grid.inside(self.duration_s)
 
     @property
     def downbeats_s(self) -> NDArray[np.float64]:
         """(N,) those of the beats at which a bar begins, as far as the movement tells; seconds."""
-        from kinebeat.beats.grid import BEATS_PER_BAR
-
-        return self._inside(self.grid.beats_s[::BEATS_PER_BAR])
-
-    def _inside(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        return times_s[(times_s >= 0) & (times_s < self.duration_s)]
+        return self.grid.inside(self.duration_s, every=BEATS_PER_BAR)
 
     def save(
         self,
@@ -163,8 +154,8 @@ def _warnings(heard: Heard) -> tuple[str, ...]:
     said = []
     if heard.video is not None and heard.duration_s < heard.video.duration_s - LONGEST_STILL_S:
         said.append(f"only the first {heard.duration_s:.1f} of {heard.video.duration_s:.1f} seconds can be read")
-    if heard.detected_share < SELDOM_SEEN:
-        share = f"{heard.detected_share:.0%}"
+    if heard.pose.detected_share < SELDOM_SEEN:
+        share = f"{heard.pose.detected_share:.0%}"
         said.append(f"a person is seen in only {share} of the frames; there is nothing to hear in the rest")
     if heard.grid.source == "accents":
         if len(find_accents(heard.motion, weakest=WEAKEST_PEAK).times_s):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.audio import Mix, Original
-    from kinebeat.pipeline import Clock, Soundtrack
+    from kinebeat.clock import Clock
+    from kinebeat.pipeline import Soundtrack
 
 PLOT_POINTS = 4000
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, float], None]
 
-__all__ = ["Clock", "Settings", "Soundtrack", "soundtrack"]
-
 SPARSEST, DENSEST = 0.1, 2.0
 HEARING = ("pose", "movement", "beats")
 """Stages that all variants of a soundtrack share."""
@@ -94,11 +92,6 @@ class Soundtrack:
     def grid(self) -> BeatGrid:
         """The beats of the whole clip."""
         return self.rhythm.grid
-
-    @property
-    def detected_share(self) -> float:
-        """Share of the frames in which a person was found."""
-        return float(np.isfinite(self.pose.xy[..., 0]).any(1).mean())
 
     def events(self) -> Events:
         """Kinematic peaks and drum onsets, for scoring; drums that sound as one count once."""

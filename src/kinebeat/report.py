@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.drums.kit import DRUMS
 from kinebeat.evaluation.alignment import Alignment, pooled_alignment
 from kinebeat.evaluation.tables import versions
@@ -28,10 +29,8 @@ def report(made: Soundtrack) -> dict[str, Any]:
         "tempo_bpm": made.grid.tempo_bpm,
         "beat_source": made.grid.source,
         "beat_confidence": made.grid.confidence,
-        "beats_s": _rounded(made.grid.beats_s[(made.grid.beats_s >= 0) & (made.grid.beats_s < made.duration_s)]),
-        "downbeats_s": _rounded(
-            made.grid.beats_s[::4][(made.grid.beats_s[::4] >= 0) & (made.grid.beats_s[::4] < made.duration_s)]
-        ),
+        "beats_s": _rounded(made.grid.inside(made.duration_s)),
+        "downbeats_s": _rounded(made.grid.inside(made.duration_s, every=BEATS_PER_BAR)),
         "accents_s": _rounded(made.accents.times_s),
         "accent_strength": _rounded(made.accents.strength),
         "movement_peaks_s": _rounded(made.peaks.times_s),
@@ -48,7 +47,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
             "movement_to_sound": _alignment(pooled_alignment([events])),
             "sound_to_movement": _alignment(pooled_alignment([events], reverse=True)),
         },
-        "detected_share": made.detected_share,
+        "detected_share": made.pose.detected_share,
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
         "warnings": list(made.warnings),
         "versions": versions(),

@@ -55,6 +55,16 @@ class BeatGrid:
         beats = _extrapolating_interp(np.asarray(time_s, float), self.beats_s, np.arange(len(self.beats_s)))
         return beats * STEPS_PER_BEAT
 
+    def inside(self, duration_s: float, every: int = 1) -> NDArray[np.float64]:
+        """(N,) beats inside a clip, seconds: from 0 to before its end.
+
+        Args:
+            duration_s: length of the clip.
+            every: 1 gives all of them, `BEATS_PER_BAR` the downbeats.
+        """
+        beats_s = self.beats_s[::every]
+        return beats_s[(beats_s >= 0) & (beats_s < duration_s)]
+
     def moved(self, by_s: float, duration_s: float) -> BeatGrid:
         """The same beats later by seconds (earlier if negative), in as many whole bars as now cover the clip."""
         bar = np.array([self.step(-by_s), self.step(duration_s - by_s)]) / STEPS_PER_BAR

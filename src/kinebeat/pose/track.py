@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -29,3 +30,8 @@ class PoseTrack:
     layout: str
     shot: NDArray[np.int32]
     size: tuple[int, int]
+
+    @property
+    def detected_share(self) -> float:
+        """Share of the frames in which a person was found."""
+        return float(np.isfinite(self.xy[..., 0]).any(1).mean())
