@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from kinebeat.beats import cues
 from kinebeat.beats.visual import (
     LONGEST_S,
     SHORTEST_S,
@@ -16,7 +17,6 @@ from kinebeat.beats.visual import (
     best_chain,
     kinematic_offsets,
     normalised,
-    visual_beat_activation,
     visual_beats,
 )
 from kinebeat.errors import OptionError
@@ -426,24 +426,33 @@ def test_a_long_clip_takes_memory_in_proportion() -> None:
     assert peak(3600.0) < 8 * peak(600.0)
 
 
-# The activation
+# The cue
 
 
-def test_an_activation_is_a_bump_on_each_beat() -> None:
-    beats = VisualBeats(np.array([0.0, 1.005, 1.055, 2.99]), np.array([1.0, 0.5, 0.75, 0.6], np.float32))
-    activation = visual_beat_activation(beats, 3.0)
+def test_a_cue_is_a_bump_on_each_beat() -> None:
+    times_s, strength = np.array([0.0, 1.005, 1.055, 2.99]), np.array([1.0, 0.5, 0.75, 0.6], np.float32)
+    activation = cues.bumps(times_s, strength, 180)
     assert activation.shape == (180,)
-    assert activation.dtype == np.float32
     seconds = np.arange(180) / MOTION_FPS
-    each = beats.strength * np.exp(-0.5 * ((seconds[:, None] - beats.times_s) / 0.030) ** 2)
-    np.testing.assert_allclose(activation, each.max(1), atol=4e-4)
+    each = strength * np.exp(-0.5 * ((seconds[:, None] - times_s) / 0.030) ** 2)
+    np.testing.assert_allclose(activation, 0.95 * each.max(1), atol=4e-4)
 
 
-def test_an_activation_covers_its_clip_whatever_the_beats() -> None:
-    nothing = VisualBeats(np.zeros(0), np.zeros(0, np.float32))
-    for duration_s, frames in ((0.0, 1), (0.01, 1), (2.0, 120)):
-        assert not visual_beat_activation(nothing, duration_s).any()
-        assert len(visual_beat_activation(nothing, duration_s)) == frames
-    beyond = VisualBeats(np.array([5.0]), np.ones(1, np.float32))
-    assert not visual_beat_activation(beyond, 2.0).any()
-    assert len(visual_beat_activation(beyond, 2.0, fps=29.97)) == 60
+@pytest.mark.parametrize("frames", [1, 120])
+def test_a_cue_covers_its_clip_whatever_the_beats(frames: int) -> None:
+    for times_s in (np.zeros(0), np.array([5.0]), np.array([-1.0])):
+        activation = cues.bumps(times_s, np.ones(len(times_s), np.float32), frames)
+        assert len(activation) == frames
+        assert not activation.any()
+
+
+def test_the_cue_of_a_movement_peaks_on_its_visual_beats() -> None:
+    motion = compute_motion(pendulum(frame_times_s(10.0), lambda s: 1.7 * s), 10.0)
+    beats = visual_beats(kinematic_offsets(motion.velocity))
+    assert len(beats.times_s) > 12
+    activation = cues.visual(motion)
+    assert activation.shape == motion.times_s.shape
+    near = np.round(beats.times_s * MOTION_FPS).astype(int)
+    # A beat lies at most half a frame from the nearest, where its bump is still 0.96 of its height.
+    assert (activation[near] > 0.95 * 0.95 * beats.strength).all()
+    assert activation.max() <= 0.95

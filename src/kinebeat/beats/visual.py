@@ -49,7 +49,6 @@ SHORTEST_S, LONGEST_S = 0.25, 2.0
 WINDOW_S = 8.0
 """Length of the window of the local autocorrelation (Hann)."""
 WINDOW_HOP_S = 0.5
-BUMP_SIGMA_S = 0.030
 _BLOCK_FRAMES = 1 << 15
 _BLOCK_WINDOWS = 256
 
@@ -181,25 +180,6 @@ def best_chain(strength: NDArray[np.float64], spacing: NDArray[np.float64], alph
         chain.append(j)
         j = int(came_from[j])
     return np.array(chain[::-1], np.int64)
-
-
-def visual_beat_activation(beats: VisualBeats, duration_s: float, fps: float = MOTION_FPS) -> NDArray[np.float32]:
-    """A beat activation: a bump of 30 ms on each beat, as high as it is strong, (T,) in [0, 1].
-
-    Args:
-        beats: visual beats.
-        duration_s: length of the clip.
-        fps: frame rate of the activation.
-    """
-    frames = max(1, int(np.ceil(duration_s * fps)))
-    activation = np.zeros(frames, np.float32)
-    reach = int(np.ceil(4 * BUMP_SIGMA_S * fps))
-    at = np.round(beats.times_s * fps).astype(int)[:, None] + np.arange(-reach, reach + 1)
-    away = (at / fps - beats.times_s[:, None]) / BUMP_SIGMA_S
-    bump = beats.strength[:, None] * np.exp(-0.5 * away**2)
-    inside = (at >= 0) & (at < frames)
-    np.maximum.at(activation, at[inside], bump[inside].astype(np.float32))
-    return activation
 
 
 def _direction_braking(velocity: NDArray[np.floating[Any]], bins: int, lowpass_s: float) -> NDArray[np.float32]:
