@@ -30,6 +30,7 @@ LEAST_BEATS = 8
 HALVED_FROM_BPM, UNEVEN = 125.0, 0.88
 """From this tempo on, beats of which every other is weaker by this are taken for halves of the true ones."""
 CLEARLY_MORE = 4.0
+"""One and a half times a tempo is taken in its place if it has so many times the power (`exact_tempo`)."""
 AGREEING_S, SEARCHED = 20.0, 0.04
 SPECTRUM = 1 << 16
 """Points of the Fourier transform: 0.05 BPM each."""
@@ -108,30 +109,38 @@ def exact_tempo(activation: NDArray[np.float64], tempo_bpm: float) -> float:
     themselves as well as two beats do, so the autocorrelation may give two thirds of the tempo; there the power is
     next to nothing.
     """
-    near = [_strongest(activation, tempo_bpm)]
-    if tempo_bpm * 1.5 <= FASTEST_BPM:
-        near.append(_strongest(activation, tempo_bpm * 1.5))
-    if near[0][1] <= 0:
-        return tempo_bpm
-    return near[-1][0] if near[-1][1] > CLEARLY_MORE * near[0][1] else near[0][0]
-
-
-def _strongest(activation: NDArray[np.float64], tempo_bpm: float) -> tuple[float, float]:
-    """The tempo within `SEARCHED` of a given one that has most power, and that power."""
     length = min(len(activation), round(AGREEING_S * MOTION_FPS))
     if length < MOTION_FPS:
-        return tempo_bpm, 0.0
-    tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 161))
+        return tempo_bpm
+    spectrum = _spectrum(activation, length)
+    found_bpm, power = _strongest(spectrum, tempo_bpm)
+    if power <= 1e-12 * length**2:
+        return tempo_bpm
+    if tempo_bpm * 1.5 <= FASTEST_BPM:
+        quicker_bpm, more = _strongest(spectrum, tempo_bpm * 1.5)
+        if more > CLEARLY_MORE * power:
+            return quicker_bpm
+    return found_bpm
+
+
+def _spectrum(activation: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Power of an activation by frequency, (`SPECTRUM` / 2 + 1,), summed over windows of so many frames."""
     window = np.hanning(length + 2)[1:-1]
     spectrum = np.zeros(SPECTRUM // 2 + 1)
     last = len(activation) - length
     for first in sorted({*range(0, last, length // 4), last}):
         part = activation[first : first + length]
         spectrum += np.abs(np.fft.rfft((part - part.mean()) * window, SPECTRUM)) ** 2
+    return spectrum
+
+
+def _strongest(spectrum: NDArray[np.float64], tempo_bpm: float) -> tuple[float, float]:
+    """The tempo within `SEARCHED` of a given one that has most power, and that power."""
+    tempi = tempo_bpm * (1 + np.linspace(-SEARCHED, SEARCHED, 161))
     at, bins = tempi / 60 / MOTION_FPS * SPECTRUM, np.arange(len(spectrum))
     power = np.interp(at, bins, spectrum) + 0.5 * np.interp(2 * at, bins, spectrum)
     best = int(np.argmax(power))
-    return float(tempi[best]), float(power[best]) if power[best] > 1e-12 * length**2 else 0.0
+    return float(tempi[best]), float(power[best])
 
 
 def clip_tempo(activation: NDArray[np.float64]) -> tuple[float, float]:
