@@ -170,7 +170,7 @@ def test_hear_tells_its_stages_and_what_it_heard(keypoints, tmp_path):
     heard = kinebeat.hear(keypoints, progress=lambda stage, share: seen.append(stage))
     assert [*dict.fromkeys(seen)] == ["pose", "movement", "beats"] == list(heard.seconds)
     assert heard.video is None
-    assert heard.detected_share == 1
+    assert heard.pose.detected_share == 1
     assert heard.grid.tempo_bpm == pytest.approx(TEMPO_BPM, rel=0.01)
     assert set(heard.downbeats_s) <= set(heard.beats_s) < set(heard.grid.beats_s)
     # A soundtrack's beats lie on the movement: they are these, all moved by the same.
@@ -305,6 +305,29 @@ def drawn_plot(path: Path, duration_s: float, seen: bool = True) -> NDArray[np.u
     activation = kinematic(motion)
     plot_beats(path, motion, grid, duration_s, accents=accents, activation=activation, title="clip", note="note")
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_a_plot_says_what_its_activation_has_to_do_with_the_beats(tmp_path, monkeypatch):
+    """The activation is the network's also where it is not what the beats were decoded from."""
+    notes: dict[str, str] = {}
+
+    def keep(path, _motion, grid, _duration_s, *, note, **_rest):
+        notes[grid.source] = note
+        path.touch()
+
+    monkeypatch.setattr("kinebeat.beat_plot.plot_beats", keep)
+    times_s = frame_times_s(6.0)
+    for name, pose, tempo_bpm in (
+        ("dancer", puppet_pose(times_s, tempo_bpm=TEMPO_BPM), None),
+        ("dancer", puppet_pose(times_s, tempo_bpm=TEMPO_BPM), 120.0),
+        ("still", track(standing(times_s), times_s), None),
+    ):
+        save_pose(pose, tmp_path / f"{name}.npz")
+        kinebeat.hear(tmp_path / f"{name}.npz", tempo_bpm=tempo_bpm).save(plot=tmp_path / "beats.png")
+    assert set(notes) == {"movement", "tempo", "accents"}
+    assert "plain repetition" in notes["movement"]
+    assert "put on the accents instead" in notes["tempo"]
+    assert "fitted to the accents instead" in notes["accents"]
 
 
 def test_a_plot_shows_braking_accents_beats_and_where_nobody_is(tmp_path):

@@ -28,6 +28,12 @@ IN_WORDS = {
     "accents": "no clear beat: fitted to the accents",
     "tempo": "tempo as asked, phase from the accents",
 }
+DRAWN = {
+    "movement": "activation: the network's; the beats are its own, or those of plain repetition if that is surer",
+    "accents": "activation: the network's; the beats are fitted to the accents instead",
+    "tempo": "activation: the network's; the beats are put on the accents instead",
+}
+"""What the drawn activation has to do with the beats, by their source."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def describe_beats(heard: Heard) -> dict[str, Any]:
         "source": heard.grid.source,
         "beats_s": [round(float(beat_s), 4) for beat_s in heard.beats_s],
         "downbeats_s": [round(float(beat_s), 4) for beat_s in heard.downbeats_s],
-        "detected_share": heard.detected_share,
+        "detected_share": heard.pose.detected_share,
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in heard.seconds.items()},
         "warnings": list(heard.warnings),
         "version": __version__,
@@ -165,6 +171,7 @@ def _counted(clicks: ClickTrack, report: Callable[[float], None]) -> Iterator[ND
 
 
 def _draw(heard: Heard, out: Path) -> None:
+    """The plot, with the activation of the network whatever the beats came from, and a note that says which."""
     from kinebeat.accents import WEAKEST_PEAK, find_accents
     from kinebeat.beat_plot import plot_beats
     from kinebeat.beats.hearing import laid_over
@@ -178,5 +185,6 @@ def _draw(heard: Heard, out: Path) -> None:
         accents=accents,
         activation=laid_over(heard.motion),
         title=f"{heard.source.name}: {in_words(heard.grid)}",
-        note=f"a person is seen in {heard.detected_share:.0%} of the frames; where a bar begins is a guess",
+        note=f"a person is seen in {heard.pose.detected_share:.0%} of the frames; the bars are a guess\n"
+        f"{DRAWN[heard.grid.source]}",
     )

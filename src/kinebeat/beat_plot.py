@@ -48,7 +48,7 @@ def plot_beats(
         grid: the beats.
         duration_s: length of the clip.
         accents: where the movement lands.
-        activation: (T,) in [0, 1] at `MOTION_FPS`, what the beats were decoded from.
+        activation: (T,) in [0, 1] at `MOTION_FPS`, how likely a beat is; the beats need not come from it.
         title: above it all, such as the clip's name and tempo.
         note: below it all, such as a warning.
     """
