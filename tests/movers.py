@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 JOINTS = LAYOUTS["rhythmicnet17"].joints
+HEIGHT_M = 1.7
 
 # A person who stands, in body heights: x right, y down, the soles at 0.
 _STANDING = {
@@ -109,6 +110,13 @@ def track(
     score = np.isfinite(xy[..., 0]).astype(np.float32)
     shot = np.zeros(len(times_s), np.int32) if shot is None else shot
     return PoseTrack(xy, score, np.asarray(times_s, float), "rhythmicnet17", shot, (1280, 720))
+
+
+def in_space(body: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Body heights to metres, (T, 17, 3), y up, facing the z axis."""
+    xyz = np.zeros((*body.shape[:2], 3), np.float32)
+    xyz[..., 0], xyz[..., 1] = HEIGHT_M * body[..., 0], -HEIGHT_M * body[..., 1]
+    return xyz
 
 
 def walk_on_the_spot(

@@ -19,23 +19,15 @@ from kinebeat.beats.truth.warp import FASTEST, SLOWEST, Fit, fit_to_beats, warp
 from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import MOTION_FPS
 from kinebeat.skeleton import LAYOUTS
-from movers import standing, swing_arms, walk_on_the_spot
+from movers import in_space, standing, swing_arms, walk_on_the_spot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-HEIGHT_M = 1.7
 HIP = JOINTS.index("mid_hip")
 WRIST = JOINTS.index("right_wrist")
-
-
-def in_space(body: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A flat puppet (movers: body heights, y down) in metres, y up."""
-    xyz = np.zeros((*body.shape[:2], 3), np.float32)
-    xyz[..., 0], xyz[..., 1] = HEIGHT_M * body[..., 0], -HEIGHT_M * body[..., 1]
-    return xyz
 
 
 def frames_s(duration_s: float) -> NDArray[np.float64]:
@@ -103,7 +95,8 @@ def test_strong_landings_are_put_on_beats_at_a_pace_a_person_could_have() -> Non
     of_strong = np.isin(fit.at_s, times_s[strong])
     on_beat = fit.at_beat % 1 == 0
     assert np.mean(on_beat[of_strong]) > 0.8
-    assert np.mean(on_beat[of_strong]) > np.mean(on_beat[~of_strong]) if (~of_strong).any() else True
+    assert (~of_strong).sum() >= 3  # weak ones are left for between the beats
+    assert np.mean(on_beat[~of_strong]) < 0.3
 
 
 def test_an_off_beat_mover_is_put_between_the_beats() -> None:
@@ -292,7 +285,6 @@ def test_standing_about_hardly_moves(material: list[Material]) -> None:
 
 def write_sets(folder: Path) -> None:
     """Motion capture files as the published sets have them, made of puppets."""
-    times_s = frames_s(6.0)
     ours = striking(np.arange(0.6, 6, 0.6), 6.0)
     cmu = {"nose": "head", "neck": "neck", "mid_hip": "pelvis", "left_big_toe": "l_toe", "right_big_toe": "r_toe"}
     short = {j: cmu.get(j, j.replace("left", "l").replace("right", "r")) for j in JOINTS}
@@ -318,7 +310,6 @@ def write_sets(folder: Path) -> None:
             labelled=np.array([[0.6, 4.2]]),
             beat_times=np.arange(0.6, 4.2, 0.6),
         )
-    assert len(times_s) == len(ours)
 
 
 def test_sets_are_read_into_our_joints(tmp_path: Path) -> None:
