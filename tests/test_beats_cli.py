@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import wave
 from types import ModuleType
@@ -15,12 +14,12 @@ import pytest
 from PIL import Image
 
 import kinebeat
+from command_line import run
 from kinebeat.accents import find_accents
 from kinebeat.audio import PEAK_DBFS
 from kinebeat.beat_plot import plot_beats
 from kinebeat.beats.cues import kinematic
 from kinebeat.beats.grid import BeatGrid
-from kinebeat.cli import main
 from kinebeat.clicks import BEAT_HZ, CLICK_S, DOWNBEAT_HZ, burst, click_track
 from kinebeat.errors import OptionError, OutputError
 from kinebeat.motion import compute_motion
@@ -43,20 +42,6 @@ if TYPE_CHECKING:
 RATE_HZ = 48000
 PEAK = 10 ** (PEAK_DBFS / 20)
 TEMPO_BPM = 97.0
-
-
-def run(*words: object) -> int:
-    """Run the command line in this process; its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kinebeat", *map(str, words)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            main()
-        except SystemExit as leave:
-            return int(leave.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    return 0
 
 
 @pytest.fixture

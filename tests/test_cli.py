@@ -12,23 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from kinebeat.cli import main
+from command_line import run
 from kinebeat.pose import save_pose
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
-
-
-def kinebeat(*words: object) -> int:
-    """Run the command line in this process; its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kinebeat", *map(str, words)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            main()
-        except SystemExit as leave:
-            return int(leave.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    return 0
 
 
 @pytest.fixture
@@ -41,14 +27,14 @@ def keypoints(tmp_path):
 
 
 def test_keypoints_give_a_wav_by_default(keypoints, capsys):
-    assert kinebeat("soundtrack", keypoints, "--seed", 1) == 0
+    assert run("soundtrack", keypoints, "--seed", 1) == 0
     assert (keypoints.parent / "mover.soundtrack.wav").exists()
     assert "BPM" in capsys.readouterr().out
 
 
 def test_variants_are_numbered_and_differ(keypoints, tmp_path, capsys):
     midi = tmp_path / "v.mid"
-    assert kinebeat("soundtrack", keypoints, "--midi", midi, "--wav", tmp_path / "v.wav", "--variants", 2, "-q") == 0
+    assert run("soundtrack", keypoints, "--midi", midi, "--wav", tmp_path / "v.wav", "--variants", 2, "-q") == 0
     assert capsys.readouterr().out == ""
     one, two = (tmp_path / f"v.{n}.mid" for n in (1, 2))
     assert one.read_bytes() != two.read_bytes()
@@ -57,7 +43,7 @@ def test_variants_are_numbered_and_differ(keypoints, tmp_path, capsys):
 
 def test_video_in_video_out(puppet_path, tmp_path):
     out, report = tmp_path / "out.mp4", tmp_path / "out.json"
-    assert kinebeat("soundtrack", puppet_path, "-o", out, "--report", report, "-q") == 0
+    assert run("soundtrack", puppet_path, "-o", out, "--report", report, "-q") == 0
     import av
 
     with av.open(str(out)) as container:
@@ -69,21 +55,21 @@ def test_video_in_video_out(puppet_path, tmp_path):
 
 def test_pose_writes_keypoints_that_soundtrack_takes(puppet_path, tmp_path):
     pose, one, two = (tmp_path / name for name in ("pose.npz", "one.mid", "two.mid"))
-    assert kinebeat("pose", puppet_path, "-o", pose, "-q") == 0
-    assert kinebeat("soundtrack", puppet_path, "--midi", one, "-o", tmp_path / "one.mp4", "-q") == 0
-    assert kinebeat("soundtrack", puppet_path, "--pose", pose, "--midi", two, "-o", tmp_path / "two.mp4", "-q") == 0
+    assert run("pose", puppet_path, "-o", pose, "-q") == 0
+    assert run("soundtrack", puppet_path, "--midi", one, "-o", tmp_path / "one.mp4", "-q") == 0
+    assert run("soundtrack", puppet_path, "--pose", pose, "--midi", two, "-o", tmp_path / "two.mp4", "-q") == 0
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_demo_needs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert kinebeat("demo", "--seconds", 4, "-q") == 0
+    assert run("demo", "--seconds", 4, "-q") == 0
     assert [p.name for p in tmp_path.iterdir()] == ["kinebeat-demo.mp4"]
 
 
 def test_evaluate_alignment_writes_a_table(keypoints, tmp_path, capsys):
     table = tmp_path / "table.json"
-    assert kinebeat("evaluate", "alignment", keypoints, "--json", table, "-q") == 0
+    assert run("evaluate", "alignment", keypoints, "--json", table, "-q") == 0
     rows = {row["name"]: row for row in json.loads(table.read_text())["rows"]}
     assert rows["pooled"]["movement_to_sound"] > rows["pooled"]["null_mean"]
     assert "baseline: metronome in eighths" in capsys.readouterr().out
@@ -112,7 +98,7 @@ def test_bad_input_is_one_line_with_the_file_and_exit_code_2(case, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     words = bad_inputs(tmp_path)[case]
     before = sorted(tmp_path.rglob("*"))
-    assert kinebeat("soundtrack", *words) == 2
+    assert run("soundtrack", *words) == 2
     said = capsys.readouterr().err
     assert said.startswith("kinebeat: ")
     assert said.count("\n") == 1
@@ -139,7 +125,7 @@ def test_bad_input_is_one_line_with_the_file_and_exit_code_2(case, tmp_path, mon
 )
 def test_bad_options_exit_with_2_and_write_nothing(words, keypoints, monkeypatch, capsys):
     monkeypatch.chdir(keypoints.parent)
-    assert kinebeat("soundtrack", "mover.npz", *words) == 2
+    assert run("soundtrack", "mover.npz", *words) == 2
     assert capsys.readouterr().err
     assert [p.name for p in keypoints.parent.iterdir()] == ["mover.npz"]
 
@@ -162,9 +148,9 @@ def test_a_stop_leaves_nothing_behind(sent, puppet_path, tmp_path):
 
 
 def test_version_and_help(capsys):
-    assert kinebeat("--version") == 0
+    assert run("--version") == 0
     assert capsys.readouterr().out.strip()[0].isdigit()
-    assert kinebeat("soundtrack", "--help") == 0
+    assert run("soundtrack", "--help") == 0
     said = capsys.readouterr().out
     assert "--density" in said
     assert "all cores" in said, "what is left out is named"
