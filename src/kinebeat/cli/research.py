@@ -1,0 +1,124 @@
+"""The verbs of whoever measures and trains: `evaluate` and `train`."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kinebeat.cli.options import DataOption, JsonOption, QuietOption, SeedOption, WorkersOption
+from kinebeat.cli.screen import progress_bar
+from kinebeat.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+evaluate_app = typer.Typer(help="Score a stage beside its baselines.", no_args_is_help=True)
+train_app = typer.Typer(help="Train the networks of a stage (needs the extra 'train').", no_args_is_help=True)
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@evaluate_app.command("alignment")
+def evaluate_alignment(
+    videos: Annotated[list[Path], typer.Argument(help="Videos or keypoint files.")],
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score how well the drums of each clip land on its movement, beside a shift null."""
+    from kinebeat.evaluation.soundtracks import evaluate_alignment as evaluate
+
+    with progress_bar(quiet) as progress:
+        _finish_table(
+            lambda: evaluate(videos, seed=seed, workers=workers, progress=progress), json, f"{len(videos)} clips"
+        )
+
+
+@evaluate_app.command("drums")
+def evaluate_drums(
+    data: DataOption,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score the drum networks on Groove's test files: the paper's Table 2, beside trivial baselines."""
+    from kinebeat.evaluation.drums import evaluate_drums as evaluate
+
+    with progress_bar(quiet) as progress:
+        _finish_table(
+            lambda: evaluate(data, seed=seed, progress=lambda share: progress("drums", share)),
+            json,
+            "Groove MIDI Dataset, official test split, 4/4 beat files",
+        )
+
+
+@evaluate_app.command("beats")
+def evaluate_beats(
+    data: DataOption,
+    clips: Annotated[int, typer.Option(help="Clips of warped movement, 20 s each.", min=1)] = 40,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score the beats on movement whose beat is known: RhythmicNet's Table 1, beside trivial baselines."""
+    from kinebeat.evaluation.beats import as_text
+    from kinebeat.evaluation.beats import evaluate_beats as evaluate
+
+    with progress_bar(quiet) as progress:
+        _finish_table(
+            lambda: evaluate(data, clips=clips, seed=seed, progress=lambda _, share: progress("beats", share)),
+            json,
+            f"{clips} clips of beat-warped motion capture, ChoreoNet, street dance",
+            as_text,
+        )
+
+
+@train_app.command("drums", context_settings=PASSED_ON)
+def train_drums(context: typer.Context) -> None:
+    """Train the drum networks; takes the options of python -m kinebeat.drums.train."""
+    _pass_on("kinebeat.drums.train", context)
+
+
+@train_app.command("beats", context_settings=PASSED_ON)
+def train_beats(context: typer.Context) -> None:
+    """Train the beat networks; takes the options of python -m kinebeat.beats.train."""
+    _pass_on("kinebeat.beats.train", context)
+
+
+@train_app.command("beat-corpus", context_settings=PASSED_ON)
+def train_beat_corpus(context: typer.Context) -> None:
+    """Make the movement they learn from; takes the options of python -m kinebeat.beats.truth.corpus."""
+    _pass_on("kinebeat.beats.truth.corpus", context)
+
+
+def _pass_on(module: str, context: typer.Context) -> None:
+    """Run the `main` of a training module with the words that are left on the command line."""
+    try:
+        main = import_module(module).main
+    except ImportError as error:
+        raise OptionError(f"training needs the extra 'train' ({error}); pip install 'kinebeat[train]'") from error
+    main(context.args)
+
+
+def _finish_table(
+    measure: Callable[[], dict[str, Any]],
+    json: Path | None,
+    data: str,
+    as_text: Callable[[dict[str, Any]], str] | None = None,
+) -> None:
+    """Measure, print, and write a table."""
+    from kinebeat.evaluation import tables
+    from kinebeat.files import check_output
+
+    if json is not None:
+        check_output(json)
+    start = time.perf_counter()
+    measured = measure()
+    done = tables.table(measured["table"], measured["rows"], data=data, seconds=time.perf_counter() - start)
+    if json is not None:
+        tables.write_json(done, json)
+    print((as_text or tables.as_text)(done))
