@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 JOINTS = LAYOUTS["rhythmicnet17"].joints
 HEIGHT_M = 1.7
+DURATION_S = 20.0
+"""How long most movers are looked at."""
 
 # A person who stands, in body heights: x right, y down, the soles at 0.
 _STANDING = {
@@ -132,3 +134,29 @@ def walk_on_the_spot(
         swing = 0.15 + 0.25 * np.cos(np.pi * (beats + first))
         body = swing_arms(body, swing, side)
     return body
+
+
+def frames_at(fps: float | None, duration_s: float = DURATION_S) -> NDArray[np.float64]:
+    return frame_times_s(duration_s, fps) if fps else variable_frame_times_s(duration_s)
+
+
+def swinging(times_s: NDArray[np.float64]) -> PoseTrack:
+    """Arms that swing at 118 BPM."""
+    return pendulum(times_s, lambda s: (s - 0.2) * 118 / 60)
+
+
+def walking(times_s: NDArray[np.float64]) -> PoseTrack:
+    """Steps on the spot at 97 BPM."""
+    return track(walk_on_the_spot(times_s, lambda s: (s - 0.3) * 97 / 60), times_s)
+
+
+def punching(times_s: NDArray[np.float64]) -> PoseTrack:
+    """Arms that stop dead, at 105.3 BPM."""
+    return track(swing_arms(standing(times_s), sharp_moves(times_s, 0.8 + 60 / 105.3 * np.arange(33))), times_s)
+
+
+MOVERS: dict[str, tuple[Callable[[NDArray[np.float64]], PoseTrack], float]] = {
+    "swinging": (swinging, 118.0),
+    "walking": (walking, 97.0),
+    "punching": (punching, 105.3),
+}
