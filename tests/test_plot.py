@@ -10,7 +10,7 @@ from PIL import Image
 
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.drums.track import DrumTrack
-from kinebeat.plot import ACCENT, BEAT, DRUM_COLOURS, Curve, plot
+from kinebeat.plot import ACCENT, BEAT, DRUM_COLOURS, Curve, beats_shown, plot
 from kinebeat.rhythm import Rhythm
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ def draw(
     )
     assert path.read_bytes().startswith(b"\x89PNG")
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_downbeats_stay_where_beats_are_too_dense_to_see() -> None:
+    grid = BeatGrid(np.arange(-4, 401) * 0.5)  # downbeats at even seconds
+    downbeats_s, others_s = beats_shown(grid, (1.0, 5.0), 4.6)
+    np.testing.assert_array_equal(downbeats_s, [2.0, 4.0])
+    np.testing.assert_array_equal(others_s, [1.0, 1.5, 2.5, 3.0, 3.5, 4.5])
+    downbeats_s, others_s = beats_shown(grid, (0.0, 200.0), 200.0)
+    assert (len(downbeats_s), len(others_s)) == (101, 0)
 
 
 def pixels(picture: NDArray[np.uint8], colour: str) -> int:

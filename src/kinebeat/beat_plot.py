@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.motion import MOTION_FPS
-from kinebeat.plot import ACCENT, BEAT, GRID, INK, MOST_BEATS, SOFT, WAVE, Curve, new_page, write_page
+from kinebeat.plot import ACCENT, BEAT, GRID, INK, SOFT, WAVE, Curve, beats_shown, new_page, write_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,25 +106,16 @@ def _draw_accents(ax: Axes, braking: Curve, accents: Accents, top: float, span: 
     ax.scatter(times_s, np.clip(height, 0, top), s=size, c=ACCENT, linewidths=0, zorder=3)
 
 
-def _beats_here(grid: BeatGrid, span: tuple[float, float], duration_s: float) -> tuple[NDArray[np.float64], ...]:
-    """Downbeats, and other beats unless they would be too dense to see, of one line; seconds."""
-    beats_s = grid.beats_s
-    shown = (beats_s >= max(span[0], 0)) & (beats_s <= min(span[1], duration_s))
-    bar = np.arange(len(beats_s)) % BEATS_PER_BAR == 0
-    others = shown & ~bar if np.count_nonzero(shown) <= MOST_BEATS else np.zeros(len(bar), bool)
-    return beats_s[shown & bar], beats_s[others]
-
-
 def _draw_beats(ax: Axes, grid: BeatGrid, span: tuple[float, float], duration_s: float) -> None:
     across = ax.get_xaxis_transform()
-    downbeats_s, others_s = _beats_here(grid, span, duration_s)
+    downbeats_s, others_s = beats_shown(grid, span, duration_s)
     ax.vlines(downbeats_s, 0, 1, colors=INK, linewidth=0.9, alpha=0.75, transform=across, zorder=2)
     ax.vlines(others_s, 0, 1, colors=SOFT, linewidth=0.7, alpha=0.75, transform=across, zorder=2)
 
 
 def _draw_marks(ax: Axes, grid: BeatGrid, span: tuple[float, float], duration_s: float) -> None:
     """The beats alone, as a listener would count them."""
-    downbeats_s, others_s = _beats_here(grid, span, duration_s)
+    downbeats_s, others_s = beats_shown(grid, span, duration_s)
     ax.scatter(others_s, np.zeros(len(others_s)), s=14, c=SOFT, linewidths=0)
     ax.scatter(downbeats_s, np.zeros(len(downbeats_s)), s=42, c=INK, linewidths=0)
     ax.set_ylim(-1, 1)

@@ -234,15 +234,21 @@ def _draw_sound(
 
 def draw_beats(ax: Axes, grid: BeatGrid, span: tuple[float, float], duration_s: float) -> None:
     """A line at every beat, darker at every bar; bars alone where beats would be too dense to see."""
+    across = ax.get_xaxis_transform()
+    downbeats_s, others_s = beats_shown(grid, span, duration_s)
+    ax.vlines(downbeats_s, 0, 1, colors=SOFT, linewidth=0.9, zorder=0, transform=across)
+    ax.vlines(others_s, 0, 1, colors=GRID, linewidth=0.7, zorder=0, transform=across)
+
+
+def beats_shown(
+    grid: BeatGrid, span: tuple[float, float], duration_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Downbeats of one line, and its other beats unless they would be too dense to see; seconds."""
     beats_s = grid.beats_s
     shown = (beats_s >= max(span[0], 0)) & (beats_s <= min(span[1], duration_s))
     bar = np.arange(len(beats_s)) % BEATS_PER_BAR == 0
-    kinds = [(shown & bar, SOFT, 0.9)]
-    if np.count_nonzero(shown) <= MOST_BEATS:
-        kinds.append((shown & ~bar, GRID, 0.7))
-    for which, colour, width in kinds:
-        across = ax.get_xaxis_transform()
-        ax.vlines(beats_s[which], 0, 1, colors=colour, linewidth=width, zorder=0, transform=across)
+    others = shown & ~bar if np.count_nonzero(shown) <= MOST_BEATS else np.zeros(len(bar), bool)
+    return beats_s[shown & bar], beats_s[others]
 
 
 def _draw_key(ax: Axes, movement: Curve) -> None:
