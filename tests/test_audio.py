@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from kinebeat.audio import BLOCK_S, PEAK_DBFS, envelope, mix, render, write_wav
+from kinebeat.audio import BLOCK_S, PEAK_DBFS, counted, envelope, mix, render, write_wav
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import InputError, OptionError
@@ -113,6 +113,15 @@ def test_quiet_music_stays_quiet() -> None:
     soft, softer = (mix(drumming([0.5], velocity=v)).peak for v in (30, 15))
     assert soft < 0.3 * PEAK
     assert softer / soft == pytest.approx(0.25, rel=0.01)
+
+
+def test_counted_blocks_are_the_same_and_say_how_far_they_are() -> None:
+    blocks = [np.full((size, 2), size, np.float32) for size in (3, 1, 4)]
+    shares: list[float] = []
+    out = list(counted(iter(blocks), 8, shares.append))
+    assert all(one is other for one, other in zip(out, blocks, strict=True))
+    assert shares == [3 / 8, 4 / 8, 1.0]
+    assert list(counted(iter([]), 0, shares.append)) == []
 
 
 def test_no_notes_no_sound() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kinebeat import files
-from kinebeat.errors import OutputError
-from kinebeat.files import TEMPORARY_PREFIX, atomic_output, atomic_outputs, check_output
+from kinebeat.errors import OptionError, OutputError
+from kinebeat.files import TEMPORARY_PREFIX, atomic_output, atomic_outputs, check_distinct, check_output
 
 
 def names(folder: Path) -> list[str]:
@@ -146,6 +146,13 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_the_same_output_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="two outputs"), atomic_outputs([tmp_path / "a", tmp_path / "a"]):
         pass
+
+
+def test_two_results_in_one_file_are_refused_by_whatever_name(tmp_path: Path) -> None:
+    check_distinct([])
+    check_distinct([tmp_path / "a.json", tmp_path / "b.json"])
+    with pytest.raises(OptionError, match="same name"):
+        check_distinct([tmp_path / "a.json", tmp_path / "b.json", tmp_path / "folder" / ".." / "a.json"])
 
 
 def test_forgetting_an_output_is_a_defect(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Blocks = Iterator[NDArray[np.float32]]
 
-__all__ = ["RATE_HZ", "Mix", "envelope", "mix", "render", "render_blocks", "write_wav"]
+__all__ = ["RATE_HZ", "Mix", "counted", "envelope", "mix", "render", "render_blocks", "write_wav"]
 
 Original = Literal["keep", "duck", "mute"]
 
@@ -149,6 +149,21 @@ def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> None:
             whole = np.round(np.clip(block, -1, 1) * (2**23 - 1)).astype("<i4")
             # The lower three of the four bytes of each sample.
             file.writeframesraw(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+
+
+def counted(blocks: Blocks, frames: int, report: Callable[[float], None]) -> Blocks:
+    """The same blocks, with word of how far they have come.
+
+    Args:
+        blocks: (n, 2) each.
+        frames: length of them all.
+        report: called with the share that has been taken.
+    """
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        report(done / max(frames, 1))
 
 
 def envelope(blocks: Iterable[NDArray[np.float32]], frames: int, points: int) -> NDArray[np.float32]:

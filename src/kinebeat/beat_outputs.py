@@ -7,18 +7,14 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from kinebeat.errors import OptionError, OutputError
-from kinebeat.files import atomic_outputs, check_output
+from kinebeat.files import atomic_outputs, check_distinct, check_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from kinebeat.audio import Original
     from kinebeat.beats.grid import BeatGrid
-    from kinebeat.clicks import ClickTrack
     from kinebeat.clock import Clock
     from kinebeat.hearing import Heard
 
@@ -66,8 +62,7 @@ def check_beat_outputs(outputs: BeatOutputs, source: Path, inputs: Iterable[Path
     paths = outputs.paths()
     for path in paths:
         check_output(path, [source, *inputs])
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise OptionError("two outputs have the same name; give each its own")
+    check_distinct(paths)
     if outputs.click is not None and _is_video(outputs.click) and is_keypoints(source):
         raise OptionError(f"{source} has no picture: {outputs.click} cannot be written; name a .wav file")
 
@@ -149,25 +144,17 @@ def _is_video(click: Path) -> bool:
 
 def _write_clicks(heard: Heard, out: Path, original: Original, report: Callable[[float], None]) -> tuple[str, ...]:
     """The sound of the clicks, or the clip's picture with it."""
-    from kinebeat.audio import write_wav
+    from kinebeat.audio import counted, write_wav
     from kinebeat.clicks import click_track
     from kinebeat.video_out import mux
 
     clip = heard.source if heard.video is not None and heard.video.has_audio else None
     clicks = click_track(heard.beats_s, heard.downbeats_s, heard.duration_s, clip=clip, original=original)
+    blocks = counted(clicks.blocks(), clicks.frames, report)
     if _is_video(out):
-        return (*clicks.warnings, *mux(heard.source, _counted(clicks, report), out))
-    write_wav(_counted(clicks, report), out)
+        return (*clicks.warnings, *mux(heard.source, blocks, out))
+    write_wav(blocks, out)
     return clicks.warnings
-
-
-def _counted(clicks: ClickTrack, report: Callable[[float], None]) -> Iterator[NDArray[np.float32]]:
-    """The blocks, with word of how far they have come."""
-    done = 0
-    for block in clicks.blocks():
-        yield block
-        done += len(block)
-        report(done / max(clicks.frames, 1))
 
 
 def _draw(heard: Heard, out: Path) -> None:

@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinebeat.errors import OutputError
+from kinebeat.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +53,16 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
         trial.unlink()
     except OSError as error:
         raise _translated(path, error) from error
+
+
+def check_distinct(paths: Sequence[Path]) -> None:
+    """Refuse two results in one file.
+
+    Raises:
+        OptionError: two of the paths are the same file.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise OptionError("two outputs have the same name; give each its own")
 
 
 def _check_place(path: str | Path, inputs: Iterable[str | Path]) -> None:

@@ -17,17 +17,14 @@ from kinebeat.errors import InputError
 from kinebeat.motion import compute_motion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from kinebeat.audio import Original
     from kinebeat.beats.grid import BeatGrid
+    from kinebeat.clock import Progress
     from kinebeat.motion import Motion
     from kinebeat.pose.track import PoseTrack
     from kinebeat.video_in import VideoInfo
-
-    Progress = Callable[[str, float], None]
 
 LONGEST_STILL_S = 1.0
 """A video whose last picture comes sooner before its end than this is whole; else its end cannot be read."""

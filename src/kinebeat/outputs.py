@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinebeat.errors import OptionError
-from kinebeat.files import TEMPORARY_PREFIX, atomic_outputs, check_output
+from kinebeat.files import TEMPORARY_PREFIX, atomic_outputs, check_distinct, check_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable
 
     from kinebeat.audio import Mix, Original
     from kinebeat.clock import Clock
@@ -74,8 +71,7 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path]) -> None:
         from kinebeat.video_out import check_container
 
         check_container(outputs.video)
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise OptionError("two outputs have the same name; give each its own")
+    check_distinct(paths)
 
 
 def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: bool, clock: Clock) -> tuple[str, ...]:
@@ -138,23 +134,18 @@ def _write_video(
     made: Soundtrack, sound: Mix, out: Path, overlay: bool, report: Callable[[float], None]
 ) -> tuple[str, ...]:
     """The picture with the new sound; with an overlay the picture is drawn and encoded first."""
+    from kinebeat.audio import counted
     from kinebeat.video_out import mux
 
-    def counted() -> Iterator[NDArray[np.float32]]:
-        done = 0
-        for block in sound.blocks():
-            yield block
-            done += len(block)
-            report(done / max(sound.frames, 1))
-
+    blocks = counted(sound.blocks(), sound.frames, report)
     if not overlay:
-        return mux(made.source, counted(), out)
+        return mux(made.source, blocks, out)
     from kinebeat.overlay import draw_overlay
 
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=TEMPORARY_PREFIX) as folder:
         drawn = Path(folder) / "drawn.mp4"
         draw_overlay(made.source, made.pose, made.drums, drawn)
-        return mux(drawn, counted(), out)
+        return mux(drawn, blocks, out)
 
 
 def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:

@@ -15,11 +15,10 @@ from kinebeat.hearing import hear
 from kinebeat.rhythm import compose, settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kinebeat.accents import Accents
     from kinebeat.audio import Original
     from kinebeat.beats.grid import BeatGrid
+    from kinebeat.clock import Progress
     from kinebeat.drums.track import DrumTrack
     from kinebeat.evaluation.alignment import Events
     from kinebeat.motion import Motion
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from kinebeat.rhythm import Rhythm
     from kinebeat.score import Score
     from kinebeat.video_in import VideoInfo
-
-    Progress = Callable[[str, float], None]
 
 SPARSEST, DENSEST = 0.1, 2.0
 HEARING = ("pose", "movement", "beats")
