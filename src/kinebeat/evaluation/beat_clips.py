@@ -88,18 +88,9 @@ def frontal(xyz: NDArray[np.floating[Any]]) -> PoseTrack:
         xyz: (T, 17, 3) metres, y up, `MOTION_FPS` frames per second, layout `rhythmicnet17`. The camera looks from
             where the body faces in the mean.
     """
-    from kinebeat.beats.truth.camera import Camera, project
-    from kinebeat.beats.truth.mocap import facing
+    from kinebeat.beats.truth.camera import in_front, project
 
-    ahead = facing(xyz).mean(0)
-    hip = np.median(xyz[:, LAYOUTS["rhythmicnet17"].index("mid_hip")], axis=0)
-    camera = Camera(
-        aim_m=(float(hip[0]), float(hip[1]), float(hip[2])),
-        azimuth_rad=float(np.arctan2(ahead[0], ahead[2])),
-        px_per_m=BODY_PX / 1.7,
-        distance_m=100.0,
-        perspective=False,
-    )
+    camera = in_front(xyz, px_per_m=BODY_PX / 1.7, distance_m=100.0, perspective=False)
     xy = project(np.asarray(xyz, np.float32), camera)
     frames = len(xy)
     score, times_s = np.ones(xy.shape[:2], np.float32), np.arange(frames) / MOTION_FPS

@@ -8,11 +8,12 @@ that what is left over is what is left over in a video.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kinebeat.beats.truth.detector import detected, draw_noise
+from kinebeat.beats.truth.mocap import facing
 from kinebeat.errors import OptionError
 from kinebeat.pose.clean import clean
 from kinebeat.pose.track import PoseTrack
@@ -217,6 +218,19 @@ def _seen_from(xyz: Floats, camera: Camera) -> tuple[Floats, Floats]:
     return np.stack([u, v], axis=-1).astype(np.float32), depth.astype(np.float32)
 
 
+def in_front(xyz: NDArray[np.floating[Any]], *, px_per_m: float, distance_m: float, perspective: bool = True) -> Camera:
+    """A level camera that stands still before the person and aims at the hips."""
+    x_m, y_m, z_m = (float(middle) for middle in np.median(xyz[:, _HIP], axis=0))
+    ahead = facing(xyz).mean(0)
+    return Camera(
+        aim_m=(x_m, y_m, z_m),
+        px_per_m=px_per_m,
+        distance_m=distance_m,
+        azimuth_rad=float(np.arctan2(ahead[0], ahead[2])),
+        perspective=perspective,
+    )
+
+
 def in_proportion(xyz: Floats, body: Body) -> Floats:
     """The same movement done by a body of other proportions, (T, 17, 3); angles stay, steps fit the legs."""
     new = xyz.copy()
@@ -258,9 +272,9 @@ def draw_camera(xyz: Floats, rng: np.random.Generator) -> Camera:
     size = (short, long) if rng.random() < 0.4 else (long, short)
     height_m, hip = body_height_m(xyz), np.median(xyz[:, _HIP], axis=0)
     left = (xyz[:, _AT["left_hip"]] - xyz[:, _AT["right_hip"]]).mean(axis=0)
-    facing = float(np.arctan2(-left[2], left[0]))  # the person's left x up
+    facing_rad = float(np.arctan2(-left[2], left[0]))  # the person's left x up
     frontal = rng.random() < 0.7
-    azimuth = facing + (rng.normal(0.0, np.radians(40.0)) if frontal else rng.uniform(-np.pi, np.pi))
+    azimuth = facing_rad + (rng.normal(0.0, np.radians(40.0)) if frontal else rng.uniform(-np.pi, np.pi))
     kind = rng.choice(("whole", "legs cut", "side cut"), p=(0.78, 0.16, 0.06))
     # The hips are a little above the middle of a standing person.
     if kind == "legs cut":

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.beats.truth.camera import Camera, body_height_m, film
+from kinebeat.beats.truth.camera import Camera, body_height_m, film, in_front
 from kinebeat.beats.truth.dances import USUAL, Choices, Dance, make_dance, make_labelled_dance, make_no_dance
-from kinebeat.beats.truth.joining import MIDDLE
 from kinebeat.beats.truth.material import SOURCE_SHARES, Material
-from kinebeat.beats.truth.mocap import Part, facing, load_takes
+from kinebeat.beats.truth.mocap import Part, load_takes
 from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import MOTION_FPS, compute_motion
 
@@ -265,15 +264,7 @@ def _filmed(xyz: NDArray[np.float32], rng: np.random.Generator, filming: Filming
 
 def _in_front(xyz: NDArray[np.float32]) -> Camera:
     """The plainest camera: level, before the person, with room for raised arms."""
-    x_m, y_m, z_m = (float(middle) for middle in np.median(xyz[:, MIDDLE], axis=0))
-    ahead = facing(xyz).mean(0)
-    return Camera(
-        size=(1280, 720),
-        aim_m=(x_m, y_m, z_m),
-        px_per_m=0.55 * 720 / body_height_m(xyz),
-        distance_m=4.0,
-        azimuth_rad=float(np.arctan2(ahead[0], ahead[2])),
-    )
+    return in_front(xyz, px_per_m=0.55 * 720 / body_height_m(xyz), distance_m=4.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
