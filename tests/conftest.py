@@ -100,6 +100,21 @@ def write_video() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def peak_bytes() -> Callable[[Callable[[], object]], int]:
+    """The function `peak_bytes(work)`: the most memory that Python and NumPy hold at once while it runs."""
+    import tracemalloc
+
+    def measure(work: Callable[[], object]) -> int:
+        tracemalloc.start()
+        work()
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    return measure
+
+
+@pytest.fixture(scope="session")
 def puppet_path(puppet_clip):
     """The puppet's video alone."""
     return puppet_clip[0]

@@ -33,6 +33,8 @@ from movers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from kinebeat.pose.track import PoseTrack
@@ -362,16 +364,10 @@ def test_a_tempo_out_of_range_is_refused(tempo_bpm: float) -> None:
         track_beats(accents_at(np.arange(5.0)), 10.0, tempo_bpm)
 
 
-def test_a_long_clip_takes_memory_in_proportion() -> None:
-    import tracemalloc
-
+def test_a_long_clip_takes_memory_in_proportion(peak_bytes: Callable[[Callable[[], object]], int]) -> None:
     def peak(duration_s: float) -> int:
         accents = accents_at(np.arange(0.2, duration_s, 0.25))
-        tracemalloc.start()
-        track_beats(accents, duration_s)
-        used = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return used
+        return peak_bytes(lambda: track_beats(accents, duration_s))
 
     peak(10.0)
     assert peak(480.0) < 10 * peak(60.0)

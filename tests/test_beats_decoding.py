@@ -13,6 +13,8 @@ from kinebeat.beats.tracking import CLEAR_BEAT
 from kinebeat.motion import MOTION_FPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 EXACT = 0.001
@@ -124,16 +126,10 @@ def test_ten_minutes_are_decoded_to_the_last_beat() -> None:
     assert_same_beats(heard.beats_s, true_s, 0.030)
 
 
-def test_decoding_takes_memory_in_proportion_to_the_clip() -> None:
-    import tracemalloc
-
+def test_decoding_takes_memory_in_proportion_to_the_clip(peak_bytes: Callable[[Callable[[], object]], int]) -> None:
     def peak(duration_s: float) -> int:
         activation = activation_of(steady_s(97.0, duration_s), duration_s=duration_s)
-        tracemalloc.start()
-        decode(activation)
-        used = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return used
+        return peak_bytes(lambda: decode(activation))
 
     peak(10.0)
     assert peak(240.0) < 10 * peak(40.0)

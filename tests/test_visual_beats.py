@@ -36,6 +36,8 @@ from movers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from kinebeat.pose.track import PoseTrack
@@ -410,17 +412,10 @@ def test_blocks_of_frames_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(visual_beats(whole).times_s, beats.times_s)
 
 
-def test_a_long_clip_takes_memory_in_proportion() -> None:
-    import tracemalloc
-
+def test_a_long_clip_takes_memory_in_proportion(peak_bytes: Callable[[Callable[[], object]], int]) -> None:
     def peak(duration_s: float) -> int:
-        curve = bumps(20.0, np.arange(0.3, 20, 0.4))
-        curve = np.tile(curve, round(duration_s / 20))
-        tracemalloc.start()
-        visual_beats(curve, least_level=0)
-        used = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return used
+        curve = np.tile(bumps(20.0, np.arange(0.3, 20, 0.4)), round(duration_s / 20))
+        return peak_bytes(lambda: visual_beats(curve, least_level=0))
 
     peak(20.0)
     assert peak(3600.0) < 8 * peak(600.0)
