@@ -219,7 +219,14 @@ def _seen_from(xyz: Floats, camera: Camera) -> tuple[Floats, Floats]:
 
 
 def in_front(xyz: NDArray[np.floating[Any]], *, px_per_m: float, distance_m: float, perspective: bool = True) -> Camera:
-    """A level camera that stands still before the person and aims at the hips."""
+    """A level camera that stands still before the person and aims at the hips.
+
+    Args:
+        xyz: (T, 17, 3) metres, y up; it stands where the body faces in the mean.
+        px_per_m: pixels of a metre at the hips.
+        distance_m: from the hips.
+        perspective: see `Camera`.
+    """
     x_m, y_m, z_m = (float(middle) for middle in np.median(xyz[:, _HIP], axis=0))
     ahead = facing(xyz).mean(0)
     return Camera(
