@@ -2,8 +2,9 @@
 
 Keys: correlation of how long each pitch class sounds with the profiles of Krumhansl and Kessler (1982), as in the
 Krumhansl-Schmuckler algorithm (Krumhansl 1990, "Cognitive Foundations of Musical Pitch", chapter 4).
-Chords: similarity of how long each pitch class sounds with binary templates (Fujishima 1999), and a Viterbi search in
-which changing costs a little (Sheh and Ellis 2003 have a hidden Markov model there; ours has one cost for all changes).
+Chords: similarity of how long each pitch class sounds with binary templates (Fujishima 1999), and a
+Viterbi search in which changing costs a little (Sheh and Ellis 2003 have a hidden Markov model there; ours has one cost
+for all changes).
 The bonuses and costs below are our own choice.
 
 Everything is equivariant under transposition, ties included: they are broken relative to the key, and those of the key
@@ -49,7 +50,8 @@ PROFILES = np.array(
 """Krumhansl and Kessler's probe tone ratings, major and minor, from the tonic up."""
 
 _HALF = POSITIONS_PER_BAR // 2
-_RARITY = np.array([0.0, 0.0, 0.06, 0.08, 0.03, 0.03, 0.03])  # what a quality costs: plain triads are likelier
+_RARITY = np.array([0.0, 0.0, 0.05, 0.05, 0.03, 0.03, 0.03])  # what a quality costs: plain triads are likelier
+_EVENNESS = 0.7  # power of durations; below 1, or a bass that is held drowns what is played above it
 _BASS = 0.15  # bonus of a chord whose root is the lowest note
 _IN_KEY = 0.03  # bonus of a chord of the key's own notes: decides between the thirds of an open fifth
 _CHANGE = (0.1037, 0.1537)  # cost of a new chord on the first and on the third beat; odd so that nothing is a tie
@@ -121,10 +123,10 @@ def sounding(bars: int, onset: ArrayLike, duration: ArrayLike, pitch: ArrayLike)
     length = bars * POSITIONS_PER_BAR
     start = np.asarray(onset, np.int64)
     end = np.clip(start + np.asarray(duration, np.int64), 0, length)
-    start, key = np.clip(start, 0, length), np.asarray(pitch, np.int64)
-    size = (length + 1) * 128
-    steps = np.bincount(start * 128 + key, minlength=size) - np.bincount(end * 128 + key, minlength=size)
-    return np.asarray(np.cumsum(steps.reshape(-1, 128)[:-1], axis=0) > 0)
+    sound = np.zeros((128, length), bool)
+    for first, last, key in zip(np.maximum(start, 0).tolist(), end.tolist(), np.asarray(pitch).tolist(), strict=True):
+        sound[key, first:last] = True
+    return np.ascontiguousarray(sound.T)
 
 
 def find_key(sound: NDArray[np.bool_]) -> int:
@@ -148,7 +150,7 @@ def find_chords(sound: NDArray[np.bool_], key: int | None = None) -> Chords:
     """
     key = find_key(sound) if key is None else key
     halves = len(sound) // _HALF
-    weight = _by_class(sound.reshape(halves, _HALF, 128).sum(1))
+    weight = _by_class(sound.reshape(halves, _HALF, 128).sum(1)) ** _EVENNESS
     silent = weight.sum(1) == 0
     if silent.all():
         return Chords(np.full(halves, NO_CHORD))
