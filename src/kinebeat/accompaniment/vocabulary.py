@@ -82,6 +82,7 @@ class Vocabulary:
     Attributes:
         kinds: names of the kinds.
         first: for each kind its first token.
+        sizes: for each kind how many values it has.
         kind: (V,) for each token the number of its kind.
         value: (V,) for each token its value.
         names: for each token its name.
@@ -89,6 +90,7 @@ class Vocabulary:
 
     kinds: tuple[str, ...]
     first: dict[str, int]
+    sizes: dict[str, int]
     kind: NDArray[np.int64]
     value: NDArray[np.int64]
     names: tuple[str, ...]
@@ -98,8 +100,7 @@ class Vocabulary:
 
     def span(self, kind: str) -> slice:
         """The tokens of a kind."""
-        size = int((self.kind == self.kinds.index(kind)).sum())
-        return slice(self.first[kind], self.first[kind] + size)
+        return slice(self.first[kind], self.first[kind] + self.sizes[kind])
 
     def are(self, tokens: NDArray[np.integer[Any]], kind: str) -> NDArray[np.bool_]:
         """Which tokens are of a kind."""
@@ -112,10 +113,12 @@ class Vocabulary:
 
 
 def _vocabulary(*kinds: tuple[str, Sequence[str]]) -> Vocabulary:
+    names = tuple(name for name, _ in kinds)
     sizes = [len(values) for _, values in kinds]
     return Vocabulary(
-        tuple(name for name, _ in kinds),
-        dict(zip([name for name, _ in kinds], np.cumsum([0, *sizes]).tolist(), strict=False)),
+        names,
+        dict(zip(names, (np.cumsum(sizes) - sizes).tolist(), strict=True)),
+        dict(zip(names, sizes, strict=True)),
         np.repeat(np.arange(len(kinds)), sizes),
         np.concatenate([np.arange(size) for size in sizes]),
         tuple(f"{name}_{value}" if value else name for name, values in kinds for value in values),
