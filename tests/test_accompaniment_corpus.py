@@ -208,6 +208,24 @@ def same(loaded, segments):
         assert one.tempo_bpm == pytest.approx(other.tempo_bpm)
 
 
+def test_segments_with_too_little_of_our_drums_or_of_one_player_are_left_out(made_data):
+    folder = made_data / "multitrack"
+    cymbals = [(BAR * bar, 60, 54, 100) for bar in range(16)]  # a tambourine, not of our nine
+    kicks = [(BAR * bar, 60, 36, 100) for bar in range(16)]
+    for number, (drums, bars) in enumerate([(cymbals + kicks[:11], 16), (kicks[:12], 8), (kicks, 7)]):
+        tracks = [("DRUMS", 0, drums), ("PIANO", 0, chords_in_ticks(bars)), ("GUITAR", 26, chords_in_ticks(16))]
+        (folder / NAMES[number]).write_bytes(midi_file(tracks))
+    rows = (folder / "segments.csv").read_text().splitlines()
+    rows = [row.replace(",480,", ",0,") for row in rows if f",1,{BAR}," not in row]
+    (folder / "segments.csv").write_text("\n".join(rows))
+    found = read_segments(made_data)
+    assert {split: [s.instrument for s in found[split]] for split in SPLITS} == {
+        "train": [],
+        "validation": ["guitar", "piano"],
+        "test": ["guitar"],
+    }
+
+
 def test_licence_tiers_can_be_left_out(made_data, tmp_path):
     make_corpus(made_data, tmp_path / "out", without=["C", "B"])
     assert [len(load_segments(tmp_path / "out", split)) for split in SPLITS] == [3, 0, 0]
@@ -333,6 +351,8 @@ def test_real_segments_survive_being_tokens_and_obey_the_grammar(data_dir):
         told = encode_drums(segment.drums, Controls(segment.instrument, segment.tempo_bpm, segment.key, notes))
         assert decode_drums(told.tokens)[0] == quantised_drums(segment.drums)
         assert first_fault(ENCODER, told.tokens) is None
+        assert len(np.unique(segment.drums.onset // 48)) >= 12
+        assert len(np.unique(segment.part.onset // 48)) >= 8
     songs = [{segment.song for segment in found[split]} for split in SPLITS]
     assert not songs[0] & songs[1]
     assert not songs[0] & songs[2]

@@ -7,8 +7,6 @@ file per split. Splits never share a song.
 from __future__ import annotations
 
 import argparse
-import csv
-import tarfile
 import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinebeat.accompaniment.multitrack import INDEX, MANIFEST, find_folder, read_files, read_table
 from kinebeat.accompaniment.parts import INSTRUMENTS, POSITIONS_PER_BAR, SEGMENT_BARS, Chords, DrumBars, Part
 from kinebeat.accompaniment.songs import Harmony, drums_of, harmony_of, part_of, read_song, tempo_of
 from kinebeat.errors import InputError
@@ -27,12 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FOLDER = "multitrack"
-ARCHIVE = "midi.tar.xz"
-UNPACKED = "midi"
-MANIFEST, INDEX = "manifest.csv", "segments.csv"
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 """The splits, and what `segments.csv` calls them."""
+LEAST_DRUM_BARS, LEAST_PART_BARS = 12, 8
+"""In how many of the 16 bars the drums and the instrument play. `segments.csv` has asked so of all drums and players of a
+file; we ask it again of our nine drums and the player chosen."""
 _FORMAT = 1
 _REMEDY = "make the corpus with python -m kinebeat.accompaniment.corpus"
 
@@ -139,15 +137,16 @@ def read_segments(
         progress: called with the share done.
 
     Returns:
-        The segments of each split, in order of file, instrument and bar.
+        The segments of each split, in order of file, instrument and bar. What falls short of `LEAST_DRUM_BARS` or
+        `LEAST_PART_BARS` is left out.
 
     Raises:
         InputError: the corpus is not there, is not whole, or one of its files cannot be read.
     """
-    folder = _folder(data)
-    manifest = {row["file"]: row for row in _table(folder / MANIFEST, ("file", "song_group", "licence_tier"))}
+    folder = find_folder(data)
+    manifest = {row["file"]: row for row in read_table(folder / MANIFEST, ("file", "song_group", "licence_tier"))}
     wanted: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in _table(folder / INDEX, ("file", "instrument", "start_bar", "start_tick", "split")):
+    for row in read_table(folder / INDEX, ("file", "instrument", "start_bar", "start_tick", "split")):
         if row["file"] not in manifest or row["split"] not in SPLITS.values() or row["instrument"] not in INSTRUMENTS:
             raise InputError(folder / INDEX, f"does not agree with {MANIFEST} or is damaged ({row})", "get it whole")
         if manifest[row["file"]]["licence_tier"] not in without:
@@ -156,7 +155,7 @@ def read_segments(
     found: dict[str, list[Segment]] = {split: [] for split in SPLITS}
     split_called = {called: split for split, called in SPLITS.items()}
     done = 0
-    for name, content in _contents(folder, set(names)):
+    for name, content in read_files(folder, set(names)):
         try:
             for split, segment in _cut(content, name, wanted[name], manifest[name]["song_group"]):
                 found[split_called[split]].append(segment)
@@ -172,45 +171,6 @@ def read_segments(
     return found
 
 
-def _folder(data: Path) -> Path:
-    for folder in (data / FOLDER, data):
-        music = (folder / ARCHIVE).is_file() or (folder / UNPACKED).is_dir()
-        if music and (folder / MANIFEST).is_file() and (folder / INDEX).is_file():
-            return folder
-    remedy = f"put {MANIFEST}, {INDEX} and {ARCHIVE} of the multi-track corpus there"
-    raise InputError(data, "expected the multi-track corpus, found none", remedy)
-
-
-def _table(path: Path, columns: Collection[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(path, f"cannot be read ({error})", "get the corpus whole") from error
-    missing = [name for name in columns if rows and rows[0].get(name) is None]
-    if missing or not rows:
-        raise InputError(path, f"has no column {missing[0]}" if missing else "is empty", "get the corpus whole")
-    return rows
-
-
-def _contents(folder: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Those of the wanted files that are there."""
-    if (folder / UNPACKED).is_dir():
-        for name in sorted(names):
-            if (folder / name).is_file():
-                yield name, (folder / name).read_bytes()
-        return
-    try:
-        with tarfile.open(folder / ARCHIVE) as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                stream = archive.extractfile(member) if name in names else None
-                if stream is not None:
-                    yield name, stream.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise InputError(folder / ARCHIVE, f"cannot be unpacked ({error})", "get it again") from error
-
-
 def _cut(content: bytes, name: str, rows: Sequence[dict[str, str]], group: str) -> Iterator[tuple[str, Segment]]:
     """The segments of a file, with the split of each."""
     song = read_song(content)
@@ -221,6 +181,8 @@ def _cut(content: bytes, name: str, rows: Sequence[dict[str, str]], group: str) 
             heard[start] = drums_of(song, start), harmony_of(song, start), tempo_of(song, start)
         drums, harmony, tempo_bpm = heard[start]
         part = part_of(song, row["instrument"], start)
+        if _bars_with(drums.onset) < LEAST_DRUM_BARS or _bars_with(part.onset) < LEAST_PART_BARS:
+            continue
         yield (
             row["split"],
             Segment(
@@ -235,6 +197,10 @@ def _cut(content: bytes, name: str, rows: Sequence[dict[str, str]], group: str) 
                 int(row["start_bar"]),
             ),
         )
+
+
+def _bars_with(onset: NDArray[np.int64]) -> int:
+    return len(np.unique(onset // POSITIONS_PER_BAR))
 
 
 def save_segments(segments: Sequence[Segment], path: Path) -> None:
