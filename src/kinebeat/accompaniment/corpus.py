@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 """The splits, and what `segments.csv` calls them."""
 LEAST_DRUM_BARS, LEAST_PART_BARS = 12, 8
-"""In how many of the 16 bars the drums and the instrument play. `segments.csv` has asked so of all drums and players of a
-file; we ask it again of our nine drums and the player chosen."""
+"""In how many of the 16 bars the drums and the instrument play. `segments.csv` has asked so of all drums and players of
+a file; we ask it again of our nine drums and the player chosen."""
 _FORMAT = 1
 _REMEDY = "make the corpus with python -m kinebeat.accompaniment.corpus"
 
