@@ -148,9 +148,12 @@ def bar_by_bar(net, parts, chunk):
     """Compute a piece with kept keys and values alone, `chunk` tokens at a time: logits (1, L, W)."""
     config, logits = net.config, []
     far = near = 40
-    tables = [[layer.attend.table(far, near) for layer in side] for side in (net.encoder, net.decoder)]
+    tables = [[layer.attend.table(far, near).transpose(1, 2) for layer in side] for side in (net.encoder, net.decoder)]
     none = torch.zeros(2, config.heads, 1, 0, config.depth)
     memories = [(none, none), (none, none)]
+
+    def by_layer(pair):
+        return list(zip(*pair, strict=True))
 
     def kept(old, new):
         both = [torch.cat([a, b], 3) for a, b in zip(old, new, strict=True)]
@@ -160,7 +163,7 @@ def bar_by_bar(net, parts, chunk):
         drums, notes = parts[2][0] == bar, parts[5][0] == bar
         tokens, when = (x[:, drums] for x in parts[:2])
         mask = torch.zeros(1, memories[0][0].shape[3] + tokens.shape[1])
-        cross, new = net.encode_bar(tokens, when, mask, memories[0], tables[0], far)
+        cross, new = net.encode_bar(tokens, when, mask, by_layer(memories[0]), tables[0], far)
         memories[0] = kept(memories[0], new)
         tokens, when = (x[:, notes] for x in parts[3:5])
         past = memories[1]
@@ -169,7 +172,8 @@ def bar_by_bar(net, parts, chunk):
             n, before = tokens[:, part].shape[1], past[0].shape[3]
             mask = torch.full((1, n, before + n), NEVER).triu(before + 1)
             nothing = torch.zeros(1, int(drums.sum()))
-            out, new = net.decode(tokens[:, part], when[:, part], mask, past, cross, nothing, tables[1], far)
+            layers = by_layer(past), by_layer(cross)
+            out, new = net.decode(tokens[:, part], when[:, part], mask, *layers, nothing, tables[1], far)
             past = tuple(torch.cat([a, b], 3) for a, b in zip(past, new, strict=True))
             logits.append(out)
         memories[1] = tuple(x[..., max(0, x.shape[3] - config.memory) :, :] for x in past)

@@ -388,7 +388,8 @@ def test_what_is_kept_is_the_last_of_each_piece():
     np.testing.assert_array_equal(last.values, -last.keys)
     longer = Kept(keys, -keys, there).last(9)
     np.testing.assert_array_equal(longer.there, [[False, True, True, True], [True] * 4])
-    assert len(Kept(keys, keys, there).last(0)) == 0
+    assert not Kept(keys, keys, there).last(0).there.any()
+    assert not Kept.nothing(1, 1, 2, 1).last(5).there.any()
     gap = np.array([[0, 0, 0, 1, 0, 1], [0, 0, 1, 1, 1, 1]], bool)
     closed = Kept(keys, -keys, gap).last(4)
     np.testing.assert_array_equal(closed.there, [[False, False, True, True], [True] * 4])

@@ -45,12 +45,13 @@ class Stepper(nn.Module):
 
     def __init__(self, net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> None:
         super().__init__()
-        self.net, self.far = net, net.config.memory + bar_tokens - 1
+        # Where nothing is kept, one place is kept that nobody sees.
+        self.net, self.far = net, max(net.config.memory, 1) + bar_tokens - 1
         self.bar_tokens = bar_tokens
         for name, side, near in (("encoder", net.encoder, bar_tokens), ("decoder", net.decoder, 1)):
             for i, layer in enumerate(side):
                 table = layer.attend.table(self.far, near)  # type: ignore[operator, union-attr]
-                self.register_buffer(f"{name}_{i}", table.detach())
+                self.register_buffer(f"{name}_{i}", table.detach().transpose(1, 2).contiguous())
 
     def _tables(self, name: str, layers: int) -> list[Tensor]:
         return [self.get_buffer(f"{name}_{i}") for i in range(layers)]
@@ -58,23 +59,14 @@ class Stepper(nn.Module):
     def encode(self, tokens: Tensor, when: Tensor, mask: Tensor, past_keys: Tensor, past_values: Tensor) -> Any:
         """See `AccompanimentNet.encode_bar`."""
         tables = self._tables("encoder", self.net.config.encoder_layers)
-        cross, new = self.net.encode_bar(tokens, when, mask, (past_keys, past_values), tables, self.far)
+        past = list(zip(past_keys.unbind(0), past_values.unbind(0), strict=True))
+        cross, new = self.net.encode_bar(tokens, when, mask, past, tables, self.far)
         return *cross, *new
 
-    def decode(
-        self,
-        tokens: Tensor,
-        when: Tensor,
-        mask: Tensor,
-        past_keys: Tensor,
-        past_values: Tensor,
-        cross_keys: Tensor,
-        cross_values: Tensor,
-        cross_mask: Tensor,
-    ) -> Any:
-        """See `AccompanimentNet.decode`."""
+    def decode(self, tokens: Tensor, when: Tensor, mask: Tensor, cross_mask: Tensor, *kept: Tensor) -> Any:
+        """See `AccompanimentNet.decode`; kept are, of each layer, past keys and values, cross keys and values."""
         tables = self._tables("decoder", self.net.config.decoder_layers)
-        past, drums = (past_keys, past_values), (cross_keys, cross_values)
+        past, drums = list(zip(kept[0::4], kept[1::4], strict=True)), list(zip(kept[2::4], kept[3::4], strict=True))
         logits, new = self.net.decode(tokens, when, mask, past, drums, cross_mask, tables, self.far)
         return logits, *new
 
@@ -85,14 +77,11 @@ def model_parts(net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> dict[str
     config, stepper = net.config, Stepper(net.eval(), bar_tokens).eval()
     pieces, past, drums, n = 2, 5, 4, 3
 
-    def kept(layers: int, tokens: int) -> Tensor:
-        return torch.zeros(layers, config.heads, pieces, tokens, config.depth)
-
     def words(tokens: int) -> Tensor:
         return torch.zeros(pieces, tokens, dtype=torch.long)
 
-    memory, before = kept(config.encoder_layers, past), kept(config.decoder_layers, past)
-    cross = kept(config.decoder_layers, drums)
+    memory = torch.zeros(config.encoder_layers, config.heads, pieces, past, config.depth)
+    layer = {"past": (memory[0], ".BP."), "cross": (memory[0, :, :, :drums], ".BT.")}
     encoder = to_onnx(
         stepper,
         stepper.encode,
@@ -112,11 +101,14 @@ def model_parts(net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> dict[str
             "tokens": (words(n), "BN"),
             "when": (words(n), "BN"),
             "mask": (torch.zeros(pieces, n, past + n), "BNA"),
-            "past_keys": (before, "..BP."),
-            "past_values": (before, "..BP."),
-            "cross_keys": (cross, "..BT."),
-            "cross_values": (cross, "..BT."),
             "cross_mask": (torch.zeros(pieces, drums), "BT"),
+            # Layer by layer, so that nothing needs to be cut out of a whole.
+            **{
+                f"{what}_{of}_{i}": layer[what]
+                for i in range(config.decoder_layers)
+                for what in ("past", "cross")
+                for of in ("keys", "values")
+            },
         },
         {"logits": "BN.", "keys": "..BN.", "values": "..BN."},
     )

@@ -40,9 +40,9 @@ class Kept:
 
     @classmethod
     def nothing(cls, layers: int, heads: int, pieces: int, depth: int) -> Kept:
-        """No token."""
-        none = np.zeros((layers, heads, pieces, 0, depth), np.float32)
-        return cls(none, none, np.zeros((pieces, 0), bool))
+        """No token, but one place that holds none: graphs do not like to be given nothing."""
+        none = np.zeros((layers, heads, pieces, 1, depth), np.float32)
+        return cls(none, none, np.zeros((pieces, 1), bool))
 
     def __len__(self) -> int:
         return self.there.shape[1]
@@ -56,9 +56,9 @@ class Kept:
         return Kept(*both, np.concatenate([self.there, there], 1))
 
     def last(self, most: int) -> Kept:
-        """At most the last so many tokens of each piece, moved together so that all end at one place."""
+        """At most the last so many tokens of each piece, moved so that all end at one place; at least one place."""
         count = np.minimum(self.there.sum(1), most)
-        size = int(count.max(initial=0))
+        size = max(1, int(count.max()))
         there = np.arange(size) >= size - count[:, None]
         if (self.there[:, len(self) - size :] == there).all():  # they are at the end already
             part = slice(len(self) - size, None)
@@ -182,19 +182,16 @@ class AccompanimentModel:
         when = _when(tokens, state.when)
         seen = np.concatenate([state.past.there, np.ones(tokens.shape, bool)], 1)
         causal = np.tri(n, seen.shape[1], len(state.past), dtype=bool)
-        logits, keys, values = self._decoder.run(
-            None,
-            {
-                "tokens": tokens.astype(np.int64, copy=False),
-                "when": when,
-                "mask": _mask(seen[:, None] & causal),
-                "past_keys": state.past.keys,
-                "past_values": state.past.values,
-                "cross_keys": state.cross_keys,
-                "cross_values": state.cross_values,
-                "cross_mask": state.cross_mask,
-            },
-        )
+        inputs = {
+            "tokens": tokens.astype(np.int64, copy=False),
+            "when": when,
+            "mask": _mask(seen[:, None] & causal),
+            "cross_mask": state.cross_mask,
+        }
+        for i in range(self._layers[1]):
+            inputs[f"past_keys_{i}"], inputs[f"past_values_{i}"] = state.past.keys[i], state.past.values[i]
+            inputs[f"cross_keys_{i}"], inputs[f"cross_values_{i}"] = state.cross_keys[i], state.cross_values[i]
+        logits, keys, values = self._decoder.run(None, inputs)
         return logits, replace(state, past=state.past.followed_by(keys, values), when=when[:, -1])
 
 

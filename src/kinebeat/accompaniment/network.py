@@ -75,6 +75,28 @@ SHAPES = {
 """Shapes by name: the paper's, and one that two processor cores can train in two hours on less than three epochs."""
 
 
+@dataclass(frozen=True)
+class New:
+    """The place of new tokens after those kept.
+
+    Attributes:
+        before: P, how many are kept.
+        seen: P + n.
+        columns: of the tables of distances, those from P + n - 1 to as far ahead as is looked.
+        mask: (B, n or 1, P + n), 0 where a token is seen and `NEVER` where it is not.
+    """
+
+    before: int
+    seen: int
+    columns: slice
+    mask: Tensor
+
+    @classmethod
+    def tokens(cls, new: int, before: int, far: int, ahead: int, mask: Tensor) -> New:
+        """Of a number of tokens, with tables that begin at the distance `far`."""
+        return cls(before, before + new, slice(far + 1 - before - new, far + 1 + ahead), mask)
+
+
 def sinusoids(distances: Tensor, width: int) -> Tensor:
     """R of Dai et al. 2019, section 3.3: distances (N,) -> (N, width), sines and cosines side by side."""
     rate = torch.exp(torch.arange(0, width, 2, device=distances.device) * (-math.log(1e4) / width))
@@ -130,30 +152,25 @@ class SelfAttention(nn.Module):
         out: Tensor = self.out(mixed.permute(1, 2, 0, 3).flatten(2))
         return out
 
-    def step(self, x: Tensor, past: Cache, table: Tensor, far: int, ahead: int, mask: Tensor) -> tuple[Tensor, Cache]:
-        """Attend from x (B, T, E) to what was kept and to itself.
+    def step(self, x: Tensor, past: Cache, table: Tensor, new: New) -> tuple[Tensor, Cache]:
+        """Attend from new tokens to those kept and to themselves; what is kept is not copied.
 
         Args:
-            x: the new tokens.
-            past: keys and values of the P tokens before, each (H, B, P, D).
-            table: from `table`, for distances from `far` to at least -ahead.
-            far: the first distance of the table.
-            ahead: as in `scores`.
-            mask: (B, T or 1, P + T), added to the scores.
+            x: (B, n, E).
+            past: keys and values of the P tokens before, each (H, B, P, D), P >= 1.
+            table: what `table` gives, transposed: (H, D, N).
+            new: the place of the tokens.
 
         Returns:
-            (B, T, E), and the keys and values of the new tokens.
+            (B, n, E), and the keys and values of the new tokens.
         """
         query, keys, values = self.project(x)
-        before, n = past[0].shape[2], x.shape[1]
-        seen_keys, seen_values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
         content, placed = self.queries(query)
-        part = table[:, far + 1 - before - n : far + 1 + ahead]
-        moved = placed.flatten(1, 2) @ part.transpose(1, 2)
-        moved = moved.reshape(self.heads * x.shape[0], n, before + n + ahead)
-        scores = content @ seen_keys.transpose(2, 3)
-        scores = scores + skewed(moved, before + n).reshape(scores.shape) + mask
-        return self.join(scores.softmax(-1) @ seen_values), (keys, values)
+        moved = (placed @ table[:, None])[..., new.columns].flatten(0, 1)
+        scores = torch.cat([content @ past[0].transpose(2, 3), content @ keys.transpose(2, 3)], 3)
+        weights = (scores + skewed(moved, new.seen).reshape(scores.shape) + new.mask).softmax(-1)
+        mixed = weights[..., : new.before] @ past[1] + weights[..., new.before :] @ values
+        return self.join(mixed), (keys, values)
 
 
 class CrossAttention(nn.Module):
@@ -224,18 +241,16 @@ class Layer(nn.Module):
         x: Tensor,
         past: Cache,
         table: Tensor,
-        far: int,
-        ahead: int,
-        mask: Tensor,
+        new: New,
         drums: Cache | None = None,
         drums_mask: Tensor | None = None,
     ) -> tuple[Tensor, Cache]:
         """One layer over some new tokens; see the steps of the attentions."""
-        mixed, new = self.attend.step(self.norm_self(x), past, table, far, ahead, mask)
+        mixed, made = self.attend.step(self.norm_self(x), past, table, new)
         x = x + mixed
         if self.cross is not None and self.norm_cross is not None and drums is not None and drums_mask is not None:
             x = x + self.cross.step(self.norm_cross(x), drums, drums_mask)
-        return self._fed(x), new
+        return self._fed(x), made
 
     def _fed(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.drop(self.feed(self.norm_feed(x)))
@@ -302,7 +317,7 @@ class AccompanimentNet(nn.Module):
         return self.logits(x)
 
     def encode_bar(
-        self, tokens: Tensor, when: Tensor, mask: Tensor, past: Cache, tables: Sequence[Tensor], far: int
+        self, tokens: Tensor, when: Tensor, mask: Tensor, past: Sequence[Cache], tables: Sequence[Tensor], far: int
     ) -> tuple[Cache, Cache]:
         """Read the drums of one bar.
 
@@ -310,18 +325,20 @@ class AccompanimentNet(nn.Module):
             tokens: (B, T) int64.
             when: (B, T).
             mask: (B, P + T), 0 for what is there and `NEVER` for padding.
-            past: keys and values of the P tokens before the bar, each (N, H, B, P, D).
-            tables: of each layer, see `SelfAttention.table`; T ahead.
+            past: of each layer keys and values of the P >= 1 tokens before the bar, each (H, B, P, D).
+            tables: of each layer, see `SelfAttention.step`; T ahead.
             far: the first distance of the tables.
 
         Returns:
             For the decoder's layers keys and values, each (N, H, B, T, D); those of this bar for the memory, likewise.
         """
         x = self.encoder_word(tokens) + self.encoder_when(when)
+        size = tokens.shape[1]
+        new = New.tokens(size, past[0][0].shape[2], far, size, mask[:, None])
         kept: list[Cache] = []
-        for i, layer in enumerate(self.encoder):
-            x, new = layer.step(x, (past[0][i], past[1][i]), tables[i], far, tokens.shape[1], mask[:, None])  # type: ignore[operator]
-            kept.append(new)
+        for layer, before, table in zip(self.encoder, past, tables, strict=True):
+            x, made = layer.step(x, before, table, new)  # type: ignore[operator]
+            kept.append(made)
         x = self.encoder_norm(x)
         cross = [layer.cross.keys_values(x) for layer in self.decoder]  # type: ignore[union-attr, operator]
         return _stacked(cross), _stacked(kept)
@@ -331,8 +348,8 @@ class AccompanimentNet(nn.Module):
         tokens: Tensor,
         when: Tensor,
         mask: Tensor,
-        past: Cache,
-        drums: Cache,
+        past: Sequence[Cache],
+        drums: Sequence[Cache],
         drums_mask: Tensor,
         tables: Sequence[Tensor],
         far: int,
@@ -343,21 +360,21 @@ class AccompanimentNet(nn.Module):
             tokens: (B, n) int64.
             when: (B, n).
             mask: (B, n, P + n), 0 where a token is seen and `NEVER` where it is not.
-            past: keys and values of the memory and of the bar's tokens before, each (N, H, B, P, D).
-            drums: of the bar, from `encode_bar`.
+            past: of each layer keys and values of memory and the bar's tokens before, P >= 1, each (H, B, P, D).
+            drums: of each layer keys and values of the bar's drums, see `encode_bar`.
             drums_mask: (B, T), `NEVER` for padding.
-            tables: of each layer, see `SelfAttention.table`; one ahead.
+            tables: of each layer, see `SelfAttention.step`; one ahead.
             far: the first distance of the tables.
 
         Returns:
             (B, n, W) logits of the token after each; keys and values of the new tokens, each (N, H, B, n, D).
         """
         x = self.decoder_word(tokens) + self.decoder_when(when)
+        new = New.tokens(tokens.shape[1], past[0][0].shape[2], far, 1, mask)
         kept: list[Cache] = []
-        for i, layer in enumerate(self.decoder):
-            here = (drums[0][i], drums[1][i])
-            x, new = layer.step(x, (past[0][i], past[1][i]), tables[i], far, 1, mask, here, drums_mask[:, None])  # type: ignore[operator]
-            kept.append(new)
+        for layer, before, table, here in zip(self.decoder, past, tables, drums, strict=True):
+            x, made = layer.step(x, before, table, new, here, drums_mask[:, None])  # type: ignore[operator]
+            kept.append(made)
         return self.logits(x), _stacked(kept)
 
     def logits(self, x: Tensor) -> Tensor:
