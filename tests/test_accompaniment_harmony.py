@@ -109,6 +109,16 @@ def test_passing_notes_do_not_change_the_chord():
     assert named(find_chords(heard(np.concatenate([blocks(["C", "C"], octave=48), melody]), 1))) == ["C", "C"]
 
 
+def test_a_chord_is_not_left_for_a_moment_but_for_good():
+    def third_and_fifth_of_c(halves):  # or an open E minor
+        return np.array([(24 * half, 24, pitch) for half in halves for pitch in (64, 67)])
+
+    moment = blocks(["C", "N", "C", "C"])
+    assert named(find_chords(heard(np.concatenate([moment, third_and_fifth_of_c([1])]), 2))) == ["C"] * 4
+    good = np.concatenate([blocks(["C", "C"]), third_and_fifth_of_c(range(2, 8))])
+    assert named(find_chords(heard(good, 4), key=0)) == ["C"] * 2 + ["Em"] * 6
+
+
 def test_what_started_before_counts_for_what_is_left_of_it():
     sound = sounding(1, [-24, -24, -24, 40], [30, 24, 48, 99], [60, 62, 64, 65])
     assert sound[:, 60].sum() == 6
