@@ -1,13 +1,15 @@
-"""Made music for the tests of the accompaniment: seeded, of all kinds."""
+"""Made music, and a made-up model, for the tests of the accompaniment: seeded, of all kinds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kinebeat.accompaniment.harmony import CHORDS
 from kinebeat.accompaniment.parts import POSITIONS_PER_BAR, Chords, DrumBars, Part, drums_from_hits, part_from_notes
+from kinebeat.accompaniment.vocabulary import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,3 +59,37 @@ def made_music(bars: int = 16) -> Iterator[tuple[str, Part]]:
         yield f"anything {seed}", random_part(rng, bars)
         yield f"guitar-like {seed}", random_part(rng, bars, low=40, high=76)
         yield f"beyond the keys {seed}", random_part(rng, bars, low=0, high=127)
+
+
+@dataclass
+class Heard:
+    """How many tokens a bar of each piece has, and what is remembered: a hash of all that was said."""
+
+    memory: np.ndarray
+    played: int = 0
+
+
+class RandomModel:
+    """Draws its logits from what was heard and said so far, with a leaning towards some kind of token."""
+
+    def __init__(self, leaning="", bar_tokens=128):
+        self.bar_tokens, self.leaning = bar_tokens, leaning
+
+    def begin_bar(self, drums, state=None, played=None):
+        memory = state.memory if state is not None else np.zeros(len(drums), np.uint64)
+        heard = [np.uint64(int(bar.tokens.astype(np.int64).sum())) for bar in drums]
+        # Only what counts of the bar before is remembered.
+        return Heard(memory * np.uint64(31) + np.array(heard))
+
+    def step(self, tokens, state):
+        assert state.played + tokens.shape[1] <= self.bar_tokens
+        memory, logits = state.memory.copy(), np.empty((*tokens.shape, len(DECODER)), np.float32)
+        for j in range(tokens.shape[1]):
+            memory = np.where(
+                tokens[:, j] > 0, memory * np.uint64(1099511628211) + tokens[:, j].astype(np.uint64), memory
+            )
+            for i, number in enumerate(memory):
+                logits[i, j] = np.random.default_rng(int(number)).normal(0, 3, len(DECODER))
+        if self.leaning:
+            logits[..., DECODER.span(self.leaning)] += 8
+        return logits, Heard(memory, state.played + tokens.shape[1])

@@ -1,10 +1,9 @@
 """Whatever a model thinks, what is played is within what was asked for. Here the model thinks at random."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
+from accompaniments import RandomModel
 from kinebeat.accompaniment.grammar import first_fault
 from kinebeat.accompaniment.harmony import (
     NO_KEY,
@@ -24,40 +23,6 @@ from kinebeat.errors import OptionError
 BARS = 6
 C_MAJOR, A_MINOR, EB_MAJOR, FS_MINOR = 0, 21, 3, 18
 KINDS = ("Pitch", "Position", "Duration", "Chord", "Bar")
-
-
-@dataclass
-class Heard:
-    """How many tokens a bar of each piece has, and what is remembered: a hash of all that was said."""
-
-    memory: np.ndarray
-    played: int = 0
-
-
-class RandomModel:
-    """Draws its logits from what was heard and said so far, with a leaning towards some kind of token."""
-
-    def __init__(self, leaning="", bar_tokens=128):
-        self.bar_tokens, self.leaning = bar_tokens, leaning
-
-    def begin_bar(self, drums, state=None, played=None):
-        memory = state.memory if state is not None else np.zeros(len(drums), np.uint64)
-        heard = [np.uint64(int(bar.tokens.astype(np.int64).sum())) for bar in drums]
-        # Only what counts of the bar before is remembered.
-        return Heard(memory * np.uint64(31) + np.array(heard))
-
-    def step(self, tokens, state):
-        assert state.played + tokens.shape[1] <= self.bar_tokens
-        memory, logits = state.memory.copy(), np.empty((*tokens.shape, len(DECODER)), np.float32)
-        for j in range(tokens.shape[1]):
-            memory = np.where(
-                tokens[:, j] > 0, memory * np.uint64(1099511628211) + tokens[:, j].astype(np.uint64), memory
-            )
-            for i, number in enumerate(memory):
-                logits[i, j] = np.random.default_rng(int(number)).normal(0, 3, len(DECODER))
-        if self.leaning:
-            logits[..., DECODER.span(self.leaning)] += 8
-        return logits, Heard(memory, state.played + tokens.shape[1])
 
 
 def beat(bars=BARS):
