@@ -172,7 +172,7 @@ def bar_by_bar(net, parts, chunk):
             n, before = tokens[:, part].shape[1], past[0].shape[3]
             mask = torch.full((1, n, before + n), NEVER).triu(before + 1)
             nothing = torch.zeros(1, int(drums.sum()))
-            layers = by_layer(past), by_layer(cross)
+            layers = [[pair] for pair in by_layer(past)], by_layer(cross)
             out, new = net.decode(tokens[:, part], when[:, part], mask, *layers, nothing, tables[1], far)
             past = tuple(torch.cat([a, b], 3) for a, b in zip(past, new, strict=True))
             logits.append(out)

@@ -312,14 +312,24 @@ def test_command_line_trains(corpus, tmp_path, monkeypatch):
 # --- the exported model ---
 
 
-@pytest.fixture(scope="module")
-def exported():
+def made(config):
+    """A network with random numbers, and the same exported."""
     torch.manual_seed(0)
-    net = AccompanimentNet(TINY).eval()
+    net = AccompanimentNet(config).eval()
     for value in net.parameters():
         # As rounded as what is shipped.
         value.data = (value + 0.2 * torch.randn_like(value)).half().float()
     return net, AccompanimentModel(model_parts(net, bar_tokens=64))
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return made(TINY)
+
+
+@pytest.fixture(scope="module")
+def forgetful():
+    return made(replace(TINY, memory=0))
 
 
 def of_bar(stream, bar):
@@ -343,14 +353,15 @@ def test_exported_model_steps_to_the_logits_of_the_whole(exported, pieces, chunk
         for start in range(0, tokens.shape[1], chunk):
             logits, state = model.step(tokens[:, start : start + chunk], state)
             found.append(logits[0])
-        longest = max(longest, state.before)
+        longest = max(longest, len(state.memory) + 1)
         assert state.played == tokens.shape[1]
     assert longest == TINY.memory  # it was trimmed
     np.testing.assert_allclose(np.concatenate(found), whole_logits(net, piece), atol=5e-3)
 
 
-def test_pieces_go_side_by_side_as_if_alone(exported, pieces):
-    net, model = exported
+@pytest.mark.parametrize("which", ["exported", "forgetful"])
+def test_pieces_go_side_by_side_as_if_alone(request, which, pieces):
+    net, model = request.getfixturevalue(which)
     parts = [crop(pieces[0], 0, 90)[0], crop(pieces[3], 4, 90)[0], crop(pieces[4], 1, 90)[0]]
     bars = min(int(part.music.bar[-1]) for part in parts) + 1
     state, played = None, None

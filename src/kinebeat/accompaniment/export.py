@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kinebeat.accompaniment.model import LEAST_KEPT
 from kinebeat.accompaniment.network import AccompanimentNet, NetConfig, parameters
 from kinebeat.accompaniment.train import RECIPES, load_best
 from kinebeat.weights import FOLDER
@@ -45,8 +46,8 @@ class Stepper(nn.Module):
 
     def __init__(self, net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> None:
         super().__init__()
-        # Where nothing is kept, one place is kept that nobody sees.
-        self.net, self.far = net, max(net.config.memory, 1) + bar_tokens - 1
+        # Where nothing is kept, some places are kept that nobody sees.
+        self.net, self.far = net, max(net.config.memory, LEAST_KEPT) + bar_tokens - 1
         self.bar_tokens = bar_tokens
         for name, side, near in (("encoder", net.encoder, bar_tokens), ("decoder", net.decoder, 1)):
             for i, layer in enumerate(side):
@@ -64,9 +65,13 @@ class Stepper(nn.Module):
         return *cross, *new
 
     def decode(self, tokens: Tensor, when: Tensor, mask: Tensor, cross_mask: Tensor, *kept: Tensor) -> Any:
-        """See `AccompanimentNet.decode`; kept are, of each layer, past keys and values, cross keys and values."""
+        """See `AccompanimentNet.decode`.
+
+        What is kept is, of each layer, keys and values of the memory, of this bar, and of the drums.
+        """
         tables = self._tables("decoder", self.net.config.decoder_layers)
-        past, drums = list(zip(kept[0::4], kept[1::4], strict=True)), list(zip(kept[2::4], kept[3::4], strict=True))
+        pairs = list(zip(kept[0::2], kept[1::2], strict=True))
+        past, drums = list(zip(pairs[0::3], pairs[1::3], strict=True)), pairs[2::3]
         logits, new = self.net.decode(tokens, when, mask, past, drums, cross_mask, tables, self.far)
         return logits, *new
 
@@ -75,13 +80,17 @@ class Stepper(nn.Module):
 def model_parts(net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> dict[str, NDArray[Any]]:
     """The two graphs of a network and what goes with them: see `kinebeat.accompaniment.model.AccompanimentModel`."""
     config, stepper = net.config, Stepper(net.eval(), bar_tokens).eval()
-    pieces, past, drums, n = 2, 5, 4, 3
+    pieces, past, recent, drums, n = 2, 6, 5, 4, 3
 
     def words(tokens: int) -> Tensor:
         return torch.zeros(pieces, tokens, dtype=torch.long)
 
     memory = torch.zeros(config.encoder_layers, config.heads, pieces, past, config.depth)
-    layer = {"past": (memory[0], ".BP."), "cross": (memory[0, :, :, :drums], ".BT.")}
+    layer = {
+        "memory": (memory[0], ".BP."),
+        "bar": (memory[0, :, :, :recent], ".BQ."),
+        "cross": (memory[0, :, :, :drums], ".BT."),
+    }
     encoder = to_onnx(
         stepper,
         stepper.encode,
@@ -100,13 +109,13 @@ def model_parts(net: AccompanimentNet, bar_tokens: int = BAR_TOKENS) -> dict[str
         {
             "tokens": (words(n), "BN"),
             "when": (words(n), "BN"),
-            "mask": (torch.zeros(pieces, n, past + n), "BNA"),
+            "mask": (torch.zeros(pieces, n, past + recent + n), "BNA"),
             "cross_mask": (torch.zeros(pieces, drums), "BT"),
             # Layer by layer, so that nothing needs to be cut out of a whole.
             **{
                 f"{what}_{of}_{i}": layer[what]
                 for i in range(config.decoder_layers)
-                for what in ("past", "cross")
+                for what in layer
                 for of in ("keys", "values")
             },
         },

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from kinebeat.accompaniment.tokens import Stream
 
+LEAST_KEPT = 2
+"""Places that a memory has at least, if need be empty ones: graphs do not like to be given nothing."""
 _NEVER = np.float32(-1e4)
 
 
@@ -40,9 +42,9 @@ class Kept:
 
     @classmethod
     def nothing(cls, layers: int, heads: int, pieces: int, depth: int) -> Kept:
-        """No token, but one place that holds none: graphs do not like to be given nothing."""
-        none = np.zeros((layers, heads, pieces, 1, depth), np.float32)
-        return cls(none, none, np.zeros((pieces, 1), bool))
+        """Empty places alone."""
+        none = np.zeros((layers, heads, pieces, LEAST_KEPT, depth), np.float32)
+        return cls(none, none, np.zeros((pieces, LEAST_KEPT), bool))
 
     def __len__(self) -> int:
         return self.there.shape[1]
@@ -55,10 +57,22 @@ class Kept:
         both = np.concatenate([self.keys, keys], 3), np.concatenate([self.values, values], 3)
         return Kept(*both, np.concatenate([self.there, there], 1))
 
+    def split(self, at: int) -> tuple[Kept, Kept]:
+        """The places before and from some place on."""
+        part, rest = slice(at), slice(at, None)
+        return tuple(  # type: ignore[return-value]
+            Kept(
+                np.ascontiguousarray(self.keys[..., cut, :]),
+                np.ascontiguousarray(self.values[..., cut, :]),
+                self.there[:, cut],
+            )
+            for cut in (part, rest)
+        )
+
     def last(self, most: int) -> Kept:
-        """At most the last so many tokens of each piece, moved so that all end at one place; at least one place."""
+        """At most the last so many tokens of each piece, moved so that all end at one place."""
         count = np.minimum(self.there.sum(1), most)
-        size = max(1, int(count.max()))
+        size = max(LEAST_KEPT, int(count.max()))
         there = np.arange(size) >= size - count[:, None]
         if (self.there[:, len(self) - size :] == there).all():  # they are at the end already
             part = slice(len(self) - size, None)
@@ -75,8 +89,8 @@ class BarState:
 
     Attributes:
         drums_memory: of the drums of the bars before and of this one.
-        past: of the notes of the bars before, trimmed, and of what was played in this bar.
-        before: how many places of `past` are of the bars before.
+        memory: of the notes of the bars before, but for the last place.
+        bar: of that place and of what was played in this bar; it grows, the memory does not.
         cross_keys: (N, H, B, T, D), the drums of this bar, as the decoder's layers look at them.
         cross_values: (N, H, B, T, D).
         cross_mask: (B, T) float32, added to the scores.
@@ -84,8 +98,8 @@ class BarState:
     """
 
     drums_memory: Kept
-    past: Kept
-    before: int
+    memory: Kept
+    bar: Kept
     cross_keys: NDArray[np.float32]
     cross_values: NDArray[np.float32]
     cross_mask: NDArray[np.float32]
@@ -94,7 +108,7 @@ class BarState:
     @property
     def played(self) -> int:
         """Tokens played in this bar."""
-        return len(self.past) - self.before
+        return len(self.bar) - 1
 
 
 class AccompanimentModel:
@@ -138,11 +152,10 @@ class AccompanimentModel:
         if state is None:
             heard, past = (Kept.nothing(layers, self._heads, pieces, self._depth) for layers in self._layers)
         else:
-            heard, past = state.drums_memory.last(self.memory), state.past
+            heard, bar = state.drums_memory.last(self.memory), state.bar
             if played is not None:
-                counts = np.arange(len(past)) < state.before + played[:, None]
-                past = replace(past, there=past.there & counts)
-            past = past.last(self.memory)
+                bar = replace(bar, there=bar.there & (np.arange(len(bar)) <= played[:, None]))
+            past = state.memory.followed_by(bar.keys, bar.values, bar.there).last(self.memory)
         cross_keys, cross_values, keys, values = self._encoder.run(
             None,
             {
@@ -155,8 +168,7 @@ class AccompanimentModel:
         )
         return BarState(
             heard.followed_by(keys, values, there),
-            past,
-            len(past),
+            *past.split(len(past) - 1),
             cross_keys,
             cross_values,
             _mask(there),
@@ -180,19 +192,21 @@ class AccompanimentModel:
         if state.played + n > self.bar_tokens:
             raise ValueError(f"a bar of {state.played + n} tokens: expected {self.bar_tokens} at most")
         when = _when(tokens, state.when)
-        seen = np.concatenate([state.past.there, np.ones(tokens.shape, bool)], 1)
-        causal = np.tri(n, seen.shape[1], len(state.past), dtype=bool)
+        seen = np.concatenate([state.memory.there, state.bar.there, np.ones(tokens.shape, bool)], 1)
+        causal = np.tri(n, seen.shape[1], seen.shape[1] - n, dtype=bool)
         inputs = {
             "tokens": tokens.astype(np.int64, copy=False),
             "when": when,
             "mask": _mask(seen[:, None] & causal),
             "cross_mask": state.cross_mask,
         }
-        for i in range(self._layers[1]):
-            inputs[f"past_keys_{i}"], inputs[f"past_values_{i}"] = state.past.keys[i], state.past.values[i]
-            inputs[f"cross_keys_{i}"], inputs[f"cross_values_{i}"] = state.cross_keys[i], state.cross_values[i]
+        cross = state.cross_keys, state.cross_values
+        kept = {"memory": (state.memory.keys, state.memory.values), "bar": (state.bar.keys, state.bar.values)}
+        for what, (keys, values) in {**kept, "cross": cross}.items():
+            for i in range(self._layers[1]):
+                inputs[f"{what}_keys_{i}"], inputs[f"{what}_values_{i}"] = keys[i], values[i]
         logits, keys, values = self._decoder.run(None, inputs)
-        return logits, replace(state, past=state.past.followed_by(keys, values), when=when[:, -1])
+        return logits, replace(state, bar=state.bar.followed_by(keys, values), when=when[:, -1])
 
 
 def _mask(there: NDArray[np.bool_]) -> NDArray[np.float32]:

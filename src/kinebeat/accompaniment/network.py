@@ -33,7 +33,7 @@ Cache = tuple[Tensor, Tensor]
 WHENS = 49
 """Values of `when`: the bar's head and 48 positions."""
 _BLOCK = 64
-"""Tokens of a piece that attend at a time on the CPU: what lies out of their reach is then not computed."""
+"""Tokens of a piece that attend at a time on the CPU, elsewhere twice as many: what none of them sees is not computed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class NetConfig:
 
 SHAPES = {
     "paper": NetConfig(),
-    "small": NetConfig(width=192, encoder_layers=3, decoder_layers=5, dropout=0.0),
+    "small": NetConfig(width=192, heads=4, encoder_layers=3, decoder_layers=5, dropout=0.0),
 }
 """Shapes by name: the paper's, and one that two processor cores can train in two hours on less than three epochs."""
 
@@ -80,13 +80,11 @@ class New:
     """The place of new tokens after those kept.
 
     Attributes:
-        before: P, how many are kept.
-        seen: P + n.
+        seen: P + n, how many are kept and new.
         columns: of the tables of distances, those from P + n - 1 to as far ahead as is looked.
         mask: (B, n or 1, P + n), 0 where a token is seen and `NEVER` where it is not.
     """
 
-    before: int
     seen: int
     columns: slice
     mask: Tensor
@@ -94,7 +92,7 @@ class New:
     @classmethod
     def tokens(cls, new: int, before: int, far: int, ahead: int, mask: Tensor) -> New:
         """Of a number of tokens, with tables that begin at the distance `far`."""
-        return cls(before, before + new, slice(far + 1 - before - new, far + 1 + ahead), mask)
+        return cls(before + new, slice(far + 1 - before - new, far + 1 + ahead), mask)
 
 
 def sinusoids(distances: Tensor, width: int) -> Tensor:
@@ -152,12 +150,12 @@ class SelfAttention(nn.Module):
         out: Tensor = self.out(mixed.permute(1, 2, 0, 3).flatten(2))
         return out
 
-    def step(self, x: Tensor, past: Cache, table: Tensor, new: New) -> tuple[Tensor, Cache]:
+    def step(self, x: Tensor, past: Sequence[Cache], table: Tensor, new: New) -> tuple[Tensor, Cache]:
         """Attend from new tokens to those kept and to themselves; what is kept is not copied.
 
         Args:
             x: (B, n, E).
-            past: keys and values of the P tokens before, each (H, B, P, D), P >= 1.
+            past: keys and values of the tokens before, in any number of pieces, each (H, B, P, D), P >= 1.
             table: what `table` gives, transposed: (H, D, N).
             new: the place of the tokens.
 
@@ -167,9 +165,12 @@ class SelfAttention(nn.Module):
         query, keys, values = self.project(x)
         content, placed = self.queries(query)
         moved = (placed @ table[:, None])[..., new.columns].flatten(0, 1)
-        scores = torch.cat([content @ past[0].transpose(2, 3), content @ keys.transpose(2, 3)], 3)
+        parts = [*past, (keys, values)]
+        scores = torch.cat([content @ part.transpose(2, 3) for part, _ in parts], 3)
         weights = (scores + skewed(moved, new.seen).reshape(scores.shape) + new.mask).softmax(-1)
-        mixed = weights[..., : new.before] @ past[1] + weights[..., new.before :] @ values
+        mixed, at = torch.zeros_like(query), 0
+        for _, part in parts:
+            mixed, at = mixed + weights[..., at : at + part.shape[2]] @ part, at + part.shape[2]
         return self.join(mixed), (keys, values)
 
 
@@ -239,7 +240,7 @@ class Layer(nn.Module):
     def step(
         self,
         x: Tensor,
-        past: Cache,
+        past: Sequence[Cache],
         table: Tensor,
         new: New,
         drums: Cache | None = None,
@@ -303,7 +304,7 @@ class AccompanimentNet(nn.Module):
             (B, L, W) logits of the token after each.
         """
         memory = self.config.memory
-        size = _BLOCK if decoder_tokens.device.type == "cpu" else max(encoder_tokens.shape[1], decoder_tokens.shape[1])
+        size = _BLOCK if decoder_tokens.device.type == "cpu" else 2 * _BLOCK
         encoding = blocks_of(encoder_sight(encoder_bar, memory), size)
         decoding = blocks_of(decoder_sight(decoder_bar, memory), size)
         crossing = blocks_of(cross_sight(decoder_bar, encoder_bar), size)
@@ -337,7 +338,7 @@ class AccompanimentNet(nn.Module):
         new = New.tokens(size, past[0][0].shape[2], far, size, mask[:, None])
         kept: list[Cache] = []
         for layer, before, table in zip(self.encoder, past, tables, strict=True):
-            x, made = layer.step(x, before, table, new)  # type: ignore[operator]
+            x, made = layer.step(x, [before], table, new)  # type: ignore[operator]
             kept.append(made)
         x = self.encoder_norm(x)
         cross = [layer.cross.keys_values(x) for layer in self.decoder]  # type: ignore[union-attr, operator]
@@ -348,7 +349,7 @@ class AccompanimentNet(nn.Module):
         tokens: Tensor,
         when: Tensor,
         mask: Tensor,
-        past: Sequence[Cache],
+        past: Sequence[Sequence[Cache]],
         drums: Sequence[Cache],
         drums_mask: Tensor,
         tables: Sequence[Tensor],
@@ -360,7 +361,7 @@ class AccompanimentNet(nn.Module):
             tokens: (B, n) int64.
             when: (B, n).
             mask: (B, n, P + n), 0 where a token is seen and `NEVER` where it is not.
-            past: of each layer keys and values of memory and the bar's tokens before, P >= 1, each (H, B, P, D).
+            past: of each layer keys and values of what was before, see `SelfAttention.step`.
             drums: of each layer keys and values of the bar's drums, see `encode_bar`.
             drums_mask: (B, T), `NEVER` for padding.
             tables: of each layer, see `SelfAttention.step`; one ahead.
@@ -370,7 +371,7 @@ class AccompanimentNet(nn.Module):
             (B, n, W) logits of the token after each; keys and values of the new tokens, each (N, H, B, n, D).
         """
         x = self.decoder_word(tokens) + self.decoder_when(when)
-        new = New.tokens(tokens.shape[1], past[0][0].shape[2], far, 1, mask)
+        new = New.tokens(tokens.shape[1], sum(keys.shape[2] for keys, _ in past[0]), far, 1, mask)
         kept: list[Cache] = []
         for layer, before, table, here in zip(self.decoder, past, tables, drums, strict=True):
             x, made = layer.step(x, before, table, new, here, drums_mask[:, None])  # type: ignore[operator]

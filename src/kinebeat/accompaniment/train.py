@@ -52,7 +52,7 @@ class Recipe(Schedule):
         unigram_pieces: of the training data, to count tokens in for the baseline.
     """
 
-    steps: int = 7000
+    steps: int = 9000
     rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.02
@@ -65,7 +65,7 @@ class Recipe(Schedule):
 RECIPES = {
     "small": Recipe(),
     "paper": Recipe(
-        steps=40000, rate=5e-4, warmup_steps=1000, validate_every=1000, average=0.9995, drawing=Drawing(batch=32)
+        steps=20000, rate=6e-4, warmup_steps=1000, validate_every=1000, average=0.999, drawing=Drawing(batch=32)
     ),
 }
 """How each of `SHAPES` is trained."""
@@ -184,6 +184,8 @@ def train(
     asked = whole(checked, plan.drawing.tokens, plan.drawing.batch, plan.validation_pieces)
     baseline = unigram(learned, plan.unigram_pieces, asked)
     where = session.begin()
+    if where.type == "cuda":
+        torch.set_float32_matmul_precision("high")
     net = AccompanimentNet(build).to(where)
     batches = Batches(learned, plan.drawing, session.seed)
     return fit(
