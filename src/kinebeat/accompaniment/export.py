@@ -151,9 +151,10 @@ def card(name: str, entry: Mapping[str, Any], net: AccompanimentNet, kept: Mappi
         f"{config.encoder_layers} encoder and {config.decoder_layers} decoder layers, {config.heads} heads, width "
         f"{config.width}, memory {config.memory}: {parameters(net):,} numbers"
     )
-    usual = NetConfig(config.encoder_words, config.decoder_words)
+    paper = ("encoder_layers", "decoder_layers", "heads", "memory")
+    as_paper = all(getattr(config, key) == getattr(NetConfig(), key) for key in paper)
     lines = [f"# {name}", "", f"RhythmicNet's Drum2Music ({kept['variant']}): {shape}."]
-    lines += ["The paper's layers, heads and memory.", ""] if usual.width == config.width else [""]
+    lines += ["Layers, heads and memory are the paper's.", ""] if as_paper else [""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| file | `{name}.{part}.onnx`, sha256 `{sha256}` |" for part, sha256 in entry["sha256"].items()]
     lines += [f"| {key} | {entry[key]} |" for key in ("licence", "data")]

@@ -33,7 +33,7 @@ Cache = tuple[Tensor, Tensor]
 WHENS = 49
 """Values of `when`: the bar's head and 48 positions."""
 _BLOCK = 64
-"""Tokens of a piece that attend at a time on the CPU, elsewhere twice as many: what none of them sees is not computed."""
+"""Tokens that attend at a time on the CPU, elsewhere twice as many: what none of them sees is not computed."""
 
 
 @dataclass(frozen=True)
@@ -380,14 +380,14 @@ class AccompanimentNet(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, L, E) -> (B, L, W), single precision: the output's matrix is the input's."""
-        scale = self.config.width**-0.5
-        words = functional.linear(self.decoder_norm(x) * scale, self.decoder_word.weight)
+        # Not divided by the root of the width: that would slow the first thousand steps down.
+        words = functional.linear(self.decoder_norm(x), self.decoder_word.weight)
         return words.float() + self.word_bias
 
 
 def _embedding(words: int, width: int) -> nn.Embedding:
     table = nn.Embedding(words, width)
-    nn.init.normal_(table.weight, std=0.1)
+    nn.init.normal_(table.weight, std=0.05)
     return table
 
 
