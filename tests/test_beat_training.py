@@ -310,6 +310,7 @@ def test_an_exported_training_is_heard_as_it_was_trained(trained, tmp_path, monk
     try:
         entry = weights.registry()["beats"]
         assert list(entry.sha256) == ["seed0"]
+        assert entry.constants["best"] == "seed0"
         said = entry.card.read_text(encoding="utf-8")
         for fact in (entry.sha256["seed0"], entry.licence, entry.data, entry.recipe, entry.date, "channels (8, 8"):
             assert fact in said
@@ -328,6 +329,20 @@ def test_an_exported_training_is_heard_as_it_was_trained(trained, tmp_path, monk
         )
     assert expected.std() > 0.1
     assert heard == pytest.approx(expected, abs=2e-3)
+
+
+def test_of_several_seeds_the_best_on_validation_is_heard(trained, tmp_path):
+    for seed, peak_f in enumerate((0.3, 0.8, 0.5)):
+        folder = tmp_path / f"product-{seed}"
+        folder.mkdir()
+        kept = torch.load(trained[0] / "product-0" / "best.pt", weights_only=True)
+        torch.save(kept | {"peak_f": peak_f}, folder / "best.pt")
+    export.export(tmp_path, folder=tmp_path)
+    entry = json.loads((tmp_path / "registry.json").read_text())["beats"]
+    assert list(entry["sha256"]) == ["seed0", "seed1", "seed2"]
+    assert entry["constants"]["best"] == "seed1"
+    assert entry["scores"][0]["f"] == pytest.approx(np.mean([0.3, 0.8, 0.5]), abs=1e-4)
+    assert "with `seed1`" in (tmp_path / "beats.md").read_text(encoding="utf-8")
 
 
 def test_the_recipe_on_the_card_is_the_command_that_was_run(corpus, tmp_path):

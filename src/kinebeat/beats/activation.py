@@ -36,7 +36,7 @@ def beat_activation(motion: Motion, model: str = "beats", part: str | None = Non
     Args:
         motion: the movement, of joints in the layout rhythmicnet17.
         model: a name in the registry of weights.
-        part: one of its networks (a seed of its training); the mean of all if None.
+        part: one of its networks (a seed of its training); the one that did best on validation if None.
 
     Returns:
         (T,) in [0, 1] at `MOTION_FPS`; 0 in windows in which nobody is seen.
@@ -54,12 +54,12 @@ def beat_activation(motion: Motion, model: str = "beats", part: str | None = Non
     parts = sorted(shipped[model].sha256)
     if part is not None and part not in parts:
         raise OptionError(f"{model} has no part {part!r}: known are {', '.join(parts)}")
-    sessions = [_session(model, name) for name in (parts if part is None else [part])]
+    session = _session(model, shipped[model].constants["best"] if part is None else part)
 
     def hear(velocity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
         both = [(velocity, seen), mirrored(velocity, seen)]
         logits: NDArray[np.float32] = np.stack(
-            [session.run(None, {"velocity": v[None], "seen": s[None]})[0][0] for session in sessions for v, s in both]
+            [session.run(None, {"velocity": v[None], "seen": s[None]})[0][0] for v, s in both]
         )
         mean: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).mean(0)
         return mean

@@ -106,7 +106,12 @@ def command(name: str, kept: Mapping[str, Any]) -> str:
 def card(name: str, entry: Mapping[str, Any], trained: Mapping[str, Run]) -> str:
     """The Markdown card of a weight."""
     net, kept = next(iter(trained.values()))
-    about = "The beats that the product hears. " if name == "beats" else "Kept for the table alone. "
+    best = entry["constants"]["best"]
+    about = "Kept for the table alone. "
+    if name == "beats":
+        about = (
+            f"The beats that the product hears, with `{best}`, the best on validation; the others are for the table. "
+        )
     shape = f"; {unusual(net.config)}" if unusual(net.config) else ""
     lines = [f"# {name}", "", f"{ROWS[net.config.model]} of RhythmicNet's Table 1: {parameters(net):,} numbers{shape}."]
     lines += [
@@ -167,14 +172,15 @@ def export(runs: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> 
         model, without = kept["config"]["model"], list(kept["without"])
         graphs = {part: net_graph(net).tobytes() for part, (net, _) in trained.items()}
         newest = max((path / "best.pt").stat().st_mtime for path in parts.values())
-        figure = float(np.mean([kept["peak_f"] for _, kept in trained.values()]))
+        by_seed = {part: kept["peak_f"] for part, (_, kept) in trained.items()}
+        best, figure = max(by_seed, key=lambda part: by_seed[part]), float(np.mean(list(by_seed.values())))
         rows = [{"name": "peaks, mean of the seeds", "set": "validation", "f": round(figure, 4)}]
         rows += [
             {key: row[key] for key in ("name", *SCORES) if key in row} for row in table if row["name"] == ROWS[model]
         ]
         entries[name] = {
             "sha256": write_graphs(name, graphs, folder),
-            "constants": {"model": model, "without": without},
+            "constants": {"model": model, "without": without, "best": best},
             "licence": LICENCE,
             "data": "; ".join(text for kind, text in DATA.items() if kind not in without),
             "recipe": command(name, kept),
