@@ -77,6 +77,31 @@ def evaluate_beats(
         )
 
 
+@evaluate_app.command("accompaniment")
+def evaluate_accompaniment(
+    data: DataOption,
+    corpus: Annotated[Path | None, typer.Option(help="Keep the segments here, or take them from here.")] = None,
+    samples: Annotated[
+        int, typer.Option(help="Pieces of 16 bars that every model plays, for each instrument.", min=1)
+    ] = 200,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score piano and guitar on the drums of test songs: RhythmicNet's Table 3, beside baselines."""
+    from kinebeat.evaluation.accompaniment import Sampling, as_text
+    from kinebeat.evaluation.accompaniment import evaluate_accompaniment as evaluate
+
+    with progress_bar(quiet) as bar:
+        how = Sampling(samples, seed)
+        _finish_table(
+            lambda: evaluate(data, corpus=corpus, sampling=how, progress=lambda _, share: bar("accompaniment", share)),
+            json,
+            f"multi-track corpus, test split by song, {samples} samples of each model and instrument",
+            as_text,
+        )
+
+
 @train_app.command("drums", context_settings=PASSED_ON)
 def train_drums(context: typer.Context) -> None:
     """Train the drum networks; takes the options of python -m kinebeat.drums.train."""
