@@ -191,6 +191,7 @@ def test_who_plays_on_the_drums_is_heard_to_follow_them():
     assert found["agreement"] == pytest.approx(1.0)
     assert found["agreement_null"] < 0.6
     assert found["agreement_z"] > 20
+    assert found["agreement_t"] > 20
     assert found["agreement_above"] == 1.0
     assert found["agreement_parts"] == 20
 
@@ -199,6 +200,7 @@ def test_who_plays_anything_is_not():
     some = [segment(seed) for seed in range(40)]
     found = part_sets.following(some, some)
     assert abs(found["agreement_z"]) < 3
+    assert abs(found["agreement_t"]) < 3
     assert 0.3 < found["agreement_above"] < 0.7
     own = np.mean([onset_agreement(one.part, one.drums) for one in some])
     assert found["agreement"] == pytest.approx(own, rel=1e-6)
@@ -214,7 +216,14 @@ def test_the_null_is_other_songs_at_the_same_tempo():
     found = part_sets.following([played, segment(4, part=SILENCE)], [same_song, faster, one])
     assert found["agreement_null"] == pytest.approx(onset_agreement(played.part, one.drums))
     assert found["agreement_parts"] == 1
-    assert np.isnan(found["agreement_z"])  # one alone has no spread
+    assert np.isnan([found["agreement_z"], found["agreement_t"]]).all()  # one alone has no spread
+
+
+def test_parts_of_one_song_do_not_make_it_surer():
+    some, others = [playing_on_its_drums(seed) for seed in range(6)], [segment(seed) for seed in range(20, 40)]
+    once, thrice = part_sets.following(some, others), part_sets.following(some * 3, others)
+    assert thrice["agreement_t"] == pytest.approx(once["agreement_t"])
+    assert thrice["agreement_z"] > 1.4 * once["agreement_z"]
 
 
 # Copies.
@@ -247,6 +256,19 @@ def test_shuffled_bars_are_the_same_bars_in_another_order():
     assert moved.drums == whole.drums
     order = [bars_of(whole).index(bar) for bar in bars_of(moved)]
     assert np.array_equal(moved.chords.symbols.reshape(-1, 2), whole.chords.symbols.reshape(-1, 2)[order])
+
+
+def test_swapped_drums_are_another_songs_at_the_same_tempo():
+    own, same_song, slow = (
+        segment(0, tempo_bpm=100.0),
+        segment(1, tempo_bpm=100.0, song="song0"),
+        segment(2, tempo_bpm=80.0),
+    )
+    near = segment(3, tempo_bpm=104.0)
+    (swapped,) = part_baselines.drums_swapped([own], [own, same_song, slow, near])
+    assert (swapped.drums, swapped.part, swapped.tempo_bpm) == (near.drums, own.part, 100.0)
+    (nearest,) = part_baselines.drums_swapped([own], [own, same_song, slow])
+    assert nearest.drums == slow.drums
 
 
 def test_random_notes_are_as_many_and_within_reach():
@@ -537,7 +559,8 @@ def test_the_table_has_the_likelihoods(whole):
     full, without = (rows[table.NAMES[variant]] for variant in ("full", "no-memory"))
     assert memory["per_token"] == pytest.approx(without["nll"] - full["nll"])
     assert memory["per_note"] == pytest.approx(without["nll_per_note"] - full["nll_per_note"])
-    for name in ("drums lower NLL by", "order of bars lowers NLL by", "key and notes told lower NLL by"):
+    for what in ("drums lower", "its own drums lower", "order of bars lowers", "key and notes told lower"):
+        name = f"{what} NLL by"
         assert np.isfinite([rows[name]["per_token"], rows[name]["se"]]).all()
     assert np.isfinite(rows["drums lower NLL by, key and notes told"]["by_position"])
 

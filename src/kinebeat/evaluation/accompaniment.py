@@ -22,7 +22,7 @@ from kinebeat.accompaniment.parts import INSTRUMENTS
 from kinebeat.accompaniment.player import TEMPERATURE, TOP_K
 from kinebeat.errors import InputError
 from kinebeat.evaluation import tables
-from kinebeat.evaluation.part_baselines import bars_shuffled, nearest_bars, only, random_notes
+from kinebeat.evaluation.part_baselines import bars_shuffled, drums_swapped, nearest_bars, only, random_notes
 from kinebeat.evaluation.part_likelihood import likelihood, longest_bar, lowered, pieces_of, unigram
 from kinebeat.evaluation.part_players import play_as_product, play_freely
 from kinebeat.evaluation.part_sets import (
@@ -30,7 +30,9 @@ from kinebeat.evaluation.part_sets import (
     STATISTICS,
     common_runs,
     describe,
+    evenly,
     following,
+    halves,
     listening_figures,
     said_harmony,
     table_figures,
@@ -40,6 +42,7 @@ from kinebeat.weights import load, registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kinebeat.accompaniment.batches import Piece
     from kinebeat.accompaniment.corpus import Segment, Segments
     from kinebeat.accompaniment.parts import Part
     from kinebeat.accompaniment.player import Model
@@ -61,13 +64,15 @@ WEIGHTS = {
 NAMES = {"full": "Kinebeat", "no-memory": "Kinebeat, no memory", "unconditional": "Kinebeat, unconditional"}
 DATASET, HALVES, PRODUCT = "dataset", "dataset, half of its songs beside the rest", "Kinebeat, as in the product"
 SHUFFLED, NEAREST, RANDOM = "bars shuffled", "nearest training bars", "random notes"
+SWAPPED, UNIGRAM = "another song's drums", "unigram"
 TOLD = ", told"
 TABLE_3 = "Table 3"
 BLOCKS: dict[str, tuple[str, ...]] = {
     TABLE_3: (*("samples", *STATISTICS, "pch", "nlh", "pch_oa", "nlh_oa", "pch_each", "nlh_each", "nll", "note"),),
     "likelihood, nats": ("nll", "nll_per_note", "nll_told", "nll_told_per_note", "per_token", "se", "z", "per_note"),
     "follows its drums": (
-        *("agreement", "agreement_null", "agreement_sd", "agreement_z", "agreement_above", "agreement_parts"),
+        *("agreement", "agreement_null", "agreement_sd", "agreement_z", "agreement_t", "agreement_above"),
+        "agreement_parts",
     ),
     "notes in a row as in a training segment": (
         *("common_run_median", "common_run_p95", "common_run_max", "common_run_share_p95"),
@@ -147,7 +152,7 @@ def evaluate_accompaniment(
         sets = play_all(given, asked, known, how, _within(told, 0.0, 0.6))
         found = [*set_rows(sets, truth, how), *_left_out(given)]
         short = [segment for segment in asked if _fits(segment, given)]
-        costs = all_costs(given, short, known, how, _within(told, 0.65, 0.35))
+        costs = all_costs(given, short, truth, known, how, _within(told, 0.65, 0.35))
         _add_likelihoods(found, costs)
         found += gain_rows(costs, [segment.song for segment in short])
         found += quoted(instrument)
@@ -179,12 +184,6 @@ def load_corpus(data: Path, corpus: Path | None, progress: Report | None = None)
     if not all((corpus / f"{split}.npz").is_file() for split in ("train", "test")):
         make_corpus(data, corpus, progress=progress)
     return {split: load_segments(corpus, split) for split in ("train", "test")}
-
-
-def evenly(segments: Sequence[Segment], most: int) -> list[Segment]:
-    """At most so many, spread evenly over all."""
-    places = np.linspace(0, len(segments) - 1, min(most, len(segments))).round().astype(int)
-    return [segments[place] for place in np.unique(places).tolist()]
 
 
 def play_all(
@@ -235,29 +234,38 @@ def set_rows(sets: Mapping[str, Sequence[Segment]], truth: Sequence[Segment], ho
     return rows
 
 
-def halves(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
-    """The segments of every other song, and the rest."""
-    number = {song: i for i, song in enumerate(sorted({segment.song for segment in segments}))}
-    return tuple([one for one in segments if number[one.song] % 2 == half] for half in (0, 1))  # type: ignore[return-value]
-
-
 def all_costs(
-    models: Mapping[str, Model], segments: Sequence[Segment], known: Segments, how: Sampling, report: Report
+    models: Mapping[str, Model],
+    segments: Sequence[Segment],
+    truth: Sequence[Segment],
+    known: Segments,
+    how: Sampling,
+    report: Report,
 ) -> dict[str, Likelihood]:
-    """What segments cost every model, by name; "NAME, told" where key and number of notes are said."""
-    found: dict[str, Likelihood] = {}
-    todo = 2 * len(models) + 1
+    """What segments cost every model, by name; "NAME, told" where key and number of notes are said.
+
+    Args:
+        models: by variant.
+        segments: short enough for all models.
+        truth: all test segments, for drums of other songs.
+        known: training segments of the instrument.
+        how: for its seed.
+        report: told the share done.
+    """
+    asked: dict[str, tuple[Model, list[Piece]]] = {}
     for variant, model in models.items():
-        for told in (False, True):
-            pieces = pieces_of(segments, hits=variant != "unconditional", told=told)
-            name = NAMES[variant] + (TOLD if told else "")
-            found[name] = likelihood(model, pieces, progress=_within(report, len(found) / todo, 1 / todo))
+        for suffix in ("", TOLD):
+            pieces = pieces_of(segments, hits=variant != "unconditional", told=bool(suffix))
+            asked[NAMES[variant] + suffix] = model, pieces
     if "full" in models:
-        moved = pieces_of(bars_shuffled(segments, seed=how.seed))
-        found[SHUFFLED] = likelihood(models["full"], moved, progress=_within(report, 1 - 1 / todo, 1 / todo))
+        asked[SHUFFLED] = models["full"], pieces_of(bars_shuffled(segments, seed=how.seed))
+        asked[SWAPPED] = models["full"], pieces_of(drums_swapped(segments, truth, seed=how.seed))
+    found: dict[str, Likelihood] = {}
+    for name, (model, pieces) in asked.items():
+        share = 1 / len(asked)
+        found[name] = likelihood(model, pieces, progress=_within(report, len(found) * share, share))
     some = np.unique(np.linspace(0, len(known) - 1, UNIGRAM_SEGMENTS).round().astype(int)).tolist()
-    found["unigram"] = unigram(pieces_of(known[i] for i in some), pieces_of(segments))
-    return found
+    return found | {UNIGRAM: unigram(pieces_of(known[i] for i in some), pieces_of(segments))}
 
 
 def gain_rows(costs: Mapping[str, Likelihood], songs: Sequence[str]) -> list[Row]:
@@ -265,7 +273,8 @@ def gain_rows(costs: Mapping[str, Likelihood], songs: Sequence[str]) -> list[Row
     full, no_memory, no_drums = NAMES.values()
     asked = [("memory lowers NLL by", full, no_memory), ("drums lower NLL by", full, no_drums)]
     asked += [(f"{what}, key and notes told", one + TOLD, other + TOLD) for what, one, other in asked]
-    asked += [("order of bars lowers NLL by", full, SHUFFLED), ("key and notes told lower NLL by", full + TOLD, full)]
+    asked += [("its own drums lower NLL by", full, SWAPPED), ("order of bars lowers NLL by", full, SHUFFLED)]
+    asked += [("key and notes told lower NLL by", full + TOLD, full)]
     rows: list[Row] = []
     for what, one, other in asked:
         if one in costs and other in costs:

@@ -1,4 +1,4 @@
-"""Parts that no model made, to judge models by: shuffled bars, copied bars, and notes at random."""
+"""What no model made, to judge models by: bars shuffled or copied, notes at random, and drums of another song."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from kinebeat.accompaniment.parts import INSTRUMENTS, POSITIONS_PER_BAR, SEGMENT_BARS, Chords, part_from_notes
 from kinebeat.accompaniment.vocabulary import DURATIONS
 from kinebeat.drums.kit import DRUMS
+from kinebeat.evaluation.part_sets import SAME_TEMPO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +36,18 @@ def _shuffled(segment: Segment, order: NDArray[np.int64]) -> Segment:
     onset = place[part.onset // POSITIONS_PER_BAR] * POSITIONS_PER_BAR + part.onset % POSITIONS_PER_BAR
     moved = part_from_notes(bars, onset, part.duration, part.pitch, part.velocity)
     return replace(segment, part=moved, chords=Chords(segment.chords.symbols.reshape(bars, 2)[order].ravel()))
+
+
+def drums_swapped(segments: Sequence[Segment], others: Sequence[Segment], *, seed: int = 0) -> list[Segment]:
+    """Each segment with the drums of another song at its tempo; where none is so near, at the nearest tempo."""
+    rng = np.random.default_rng([seed, 4])
+    tempo, song = np.array([one.tempo_bpm for one in others]), np.array([one.song for one in others])
+    made = []
+    for segment in segments:
+        away = np.where(song == segment.song, np.inf, np.abs(tempo / segment.tempo_bpm - 1))
+        near = np.flatnonzero(away <= max(SAME_TEMPO, away.min()))
+        made.append(replace(segment, drums=others[int(rng.choice(near))].drums))
+    return made
 
 
 def random_notes(segments: Sequence[Segment], *, seed: int = 0) -> list[Segment]:

@@ -62,6 +62,18 @@ class Described:
         return _mean(self.figures[name])
 
 
+def evenly(segments: Sequence[Segment], most: int) -> list[Segment]:
+    """At most so many, spread evenly over all."""
+    places = np.linspace(0, len(segments) - 1, min(most, len(segments))).round().astype(int)
+    return [segments[place] for place in np.unique(places).tolist()]
+
+
+def halves(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
+    """The segments of every other song, and the rest."""
+    number = {song: i for i, song in enumerate(sorted({segment.song for segment in segments}))}
+    return tuple([one for one in segments if number[one.song] % 2 == half] for half in (0, 1))  # type: ignore[return-value]
+
+
 def describe(segments: Sequence[Segment]) -> Described:
     """Describe the parts of a set. Key and chords are found in each part's own sound, whatever was asked for."""
     rows = []
@@ -198,8 +210,10 @@ def following(played: Sequence[Segment], others: Sequence[Segment], *, seed: int
 
     Returns:
         "agreement"; "agreement_null", "agreement_sd": mean and standard deviation over `DRAWS` drawings; "agreement_z";
-        "agreement_above": how often its own drums agree better than another's, ties by half; "agreement_parts": how
-        many parts have notes, drums, and others to compare with.
+        "agreement_t": the mean over songs of what the parts of a song have above their null, by its standard error
+        (parts of one song are much alike, which z does not know); "agreement_above": how often its own drums agree
+        better than another's, ties by half; "agreement_parts": how many parts have notes, drums, and others to
+        compare with.
     """
     bars = max(segment.part.bars for segment in (*played, *others))
     notes = _places([segment.part.onset for segment in played], bars)
@@ -216,11 +230,15 @@ def following(played: Sequence[Segment], others: Sequence[Segment], *, seed: int
     drawn = np.array([rng.choice(table[i, usable[i]], DRAWS) for i in kept]).mean(0)
     above = [((own[i] > table[i, usable[i]]) + 0.5 * (own[i] == table[i, usable[i]])).mean() for i in kept]
     mean, null, sd = float(own[kept].mean()), float(drawn.mean()), float(drawn.std())
+    excess = own[kept] - [table[i, usable[i]].mean() for i in kept]
+    by_song = np.array([excess[song[kept] == one].mean() for one in np.unique(song[kept])])
+    error = float(by_song.std(ddof=1)) / len(by_song) ** 0.5 if len(by_song) > 1 else 0.0
     return {
         "agreement": mean,
         "agreement_null": null,
         "agreement_sd": sd,
         "agreement_z": (mean - null) / sd if sd > 1e-12 else float("nan"),
+        "agreement_t": float(by_song.mean()) / error if error > 1e-12 else float("nan"),
         "agreement_above": float(np.mean(above)),
         "agreement_parts": len(kept),
     }
