@@ -25,7 +25,7 @@ from kinebeat.accompaniment.tokens import decode_drums
 from kinebeat.accompaniment.vocabulary import DECODER, ENCODER, NO_NOTES
 from kinebeat.errors import InputError
 from kinebeat.evaluation import accompaniment as table
-from kinebeat.evaluation import part_baselines, part_likelihood, part_players, part_sets
+from kinebeat.evaluation import part_baselines, part_likelihood, part_players, part_sets, part_table
 from kinebeat.evaluation.part_metrics import onset_agreement, statistics
 
 BARS = 16
@@ -331,7 +331,7 @@ def test_the_nearest_bar_is_found_in_any_block(corpus, monkeypatch):
 def test_a_model_that_knows_the_answer_pays_for_its_doubts_alone(share):
     pieces = part_likelihood.pieces_of([segment(seed) for seed in range(5)])
     told = []
-    found = part_likelihood.likelihood(KnowingModel(pieces, share), pieces, batch=2, progress=told.append)
+    found = part_likelihood.likelihood(KnowingModel(pieces, share), pieces, batch=2, workers=2, progress=told.append)
     assert found.tokens.sum(1).tolist() == [len(piece.music) - 1 for piece in pieces]
     assert found.nats / np.maximum(found.tokens, 1) == pytest.approx(
         np.where(found.tokens > 0, -np.log(share), 0.0), rel=1e-5
@@ -442,7 +442,9 @@ def test_pieces_are_played_in_batches_as_alone():
     some = [segment(seed, ("piano", "guitar")[seed % 2]) for seed in range(3)]
     told = []
     one, two = (
-        part_players.play_freely(RandomModel("Position", 30), some, seed=3, batch=batch, progress=told.append)
+        part_players.play_freely(
+            RandomModel("Position", 30), some, seed=3, batch=batch, workers=batch, progress=told.append
+        )
         for batch in (1, 2)
     )
     for a, b, asked in zip(one, two, some, strict=True):
@@ -574,7 +576,7 @@ def test_progress_rises_to_the_end(whole):
 def test_the_table_can_be_read_and_written(whole, tmp_path):
     from kinebeat.evaluation import tables
 
-    text = table.as_text(whole[0])
+    text = part_table.as_text(whole[0])
     for words in ("piano: Table 3", "guitar: listening", "paper: Drum2Guitar", "memory lowers NLL by", "agreement_z"):
         assert words in text
     tables.write_json(whole[0], tmp_path / "table.json")
@@ -589,6 +591,8 @@ def test_models_that_are_not_there_are_said_to_be_left_out(corpus, monkeypatch):
     for variant, name in table.NAMES.items():
         assert table.WEIGHTS[variant] in rows[name]["note"]
     assert table.PRODUCT not in rows
+    assert table.Sampling(workers=3).threads == 3
+    assert table.Sampling().threads >= 1
     assert "memory lowers NLL by" not in rows
     assert rows[table.RANDOM]["agreement"] > 0
 
@@ -633,15 +637,16 @@ def test_without_data_it_says_so(tmp_path, corpus):
 def test_evaluate_accompaniment_prints_and_writes_its_table(tmp_path, monkeypatch, capsys):
     def evaluate_accompaniment(data, *, corpus, sampling, progress):
         progress("corpus", 1.0)
-        return {"table": "Table 3", "rows": [{"name": "dataset", "samples": sampling.samples, "seed": sampling.seed}]}
+        told = {"samples": sampling.samples, "seed": sampling.seed, "workers": sampling.workers}
+        return {"table": "Table 3", "rows": [{"instrument": "piano", "name": "dataset", **told}]}
 
     stand_in = ModuleType("kinebeat.evaluation.accompaniment")
     stand_in.evaluate_accompaniment = evaluate_accompaniment
     stand_in.Sampling = table.Sampling
-    stand_in.as_text = lambda content: "\n".join(row["name"] for row in content["rows"])
     monkeypatch.setitem(sys.modules, "kinebeat.evaluation.accompaniment", stand_in)
     out = tmp_path / "table.json"
     asked = ("evaluate", "accompaniment", "--data", tmp_path, "--corpus", tmp_path, "--samples", 3, "--seed", 5)
-    assert run(*asked, "--json", out, "-q") == 0
-    assert json.loads(out.read_text())["rows"] == [{"name": "dataset", "samples": 3, "seed": 5}]
+    assert run(*asked, "--workers", 1, "--json", out, "-q") == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row == {"instrument": "piano", "name": "dataset", "samples": 3, "seed": 5, "workers": 1}
     assert "dataset" in capsys.readouterr().out

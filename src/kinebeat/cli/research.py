@@ -84,16 +84,18 @@ def evaluate_accompaniment(
     samples: Annotated[
         int, typer.Option(help="Pieces of 16 bars that every model plays, for each instrument.", min=1)
     ] = 200,
+    workers: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores", min=1)] = None,
     json: JsonOption = None,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
     """Score piano and guitar on the drums of test songs: RhythmicNet's Table 3, beside baselines."""
-    from kinebeat.evaluation.accompaniment import Sampling, as_text
+    from kinebeat.evaluation.accompaniment import Sampling
     from kinebeat.evaluation.accompaniment import evaluate_accompaniment as evaluate
+    from kinebeat.evaluation.part_table import as_text
 
     with progress_bar(quiet) as bar:
-        how = Sampling(samples, seed)
+        how = Sampling(samples, seed, workers=workers)
         _finish_table(
             lambda: evaluate(data, corpus=corpus, sampling=how, progress=lambda _, share: bar("accompaniment", share)),
             json,

@@ -8,6 +8,7 @@ tempo, as in the paper; the product; and three that are no models. `part_sets.py
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,10 @@ from kinebeat.accompaniment.model import AccompanimentModel
 from kinebeat.accompaniment.parts import INSTRUMENTS
 from kinebeat.accompaniment.player import TEMPERATURE, TOP_K
 from kinebeat.errors import InputError
-from kinebeat.evaluation import tables
 from kinebeat.evaluation.part_baselines import bars_shuffled, drums_swapped, nearest_bars, only, random_notes
 from kinebeat.evaluation.part_likelihood import likelihood, longest_bar, lowered, pieces_of, unigram
 from kinebeat.evaluation.part_players import play_as_product, play_freely
 from kinebeat.evaluation.part_sets import (
-    LISTENING,
-    STATISTICS,
     common_runs,
     describe,
     evenly,
@@ -37,6 +35,7 @@ from kinebeat.evaluation.part_sets import (
     said_harmony,
     table_figures,
 )
+from kinebeat.evaluation.part_table import quoted
 from kinebeat.weights import load, registry
 
 if TYPE_CHECKING:
@@ -66,34 +65,6 @@ DATASET, HALVES, PRODUCT = "dataset", "dataset, half of its songs beside the res
 SHUFFLED, NEAREST, RANDOM = "bars shuffled", "nearest training bars", "random notes"
 SWAPPED, UNIGRAM = "another song's drums", "unigram"
 TOLD = ", told"
-TABLE_3 = "Table 3"
-BLOCKS: dict[str, tuple[str, ...]] = {
-    TABLE_3: (*("samples", *STATISTICS, "pch", "nlh", "pch_oa", "nlh_oa", "pch_each", "nlh_each", "nll", "note"),),
-    "likelihood, nats": ("nll", "nll_per_note", "nll_told", "nll_told_per_note", "per_token", "se", "z", "per_note"),
-    "follows its drums": (
-        *("agreement", "agreement_null", "agreement_sd", "agreement_z", "agreement_t", "agreement_above"),
-        "agreement_parts",
-    ),
-    "notes in a row as in a training segment": (
-        *("common_run_median", "common_run_p95", "common_run_max", "common_run_share_p95"),
-    ),
-    "listening by measurement": (*LISTENING, "in_chord_said", "chord_changes_said_per_bar"),
-}
-"""The blocks of columns on the screen; the JSON has more."""
-
-# What the paper prints, for comparison; its corpus is another, and its tokens are.
-_PAPER: dict[str, dict[str, tuple[float, ...]]] = {
-    "piano": {
-        "dataset": (5.48, 6.16, 0.31),
-        "Drum2Piano w.o. memory": (7.17, 4.63, 0.12, 0.63, 0.52, 0.77),
-        "Drum2Piano": (6.82, 5.86, 0.14, 0.63, 0.54, 0.53),
-    },
-    "guitar": {
-        "dataset": (5.33, 5.51, 0.22),
-        "Drum2Guitar w.o. memory": (3.54, 8.94, 0.52, 0.56, 0.46, 0.58),
-        "Drum2Guitar": (5.63, 5.69, 0.13, 0.64, 0.51, 0.40),
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -105,12 +76,19 @@ class Sampling:
         seed: of all chance.
         temperature: of the models' rows; the product has its own.
         top_k: likewise.
+        workers: threads; all cores if None.
     """
 
     samples: int = SAMPLES
     seed: int = 0
     temperature: float = TEMPERATURE
     top_k: int = TOP_K
+    workers: int | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many."""
+        return self.workers or os.cpu_count() or 1
 
 
 def evaluate_accompaniment(
@@ -200,12 +178,13 @@ def play_all(
             seed=how.seed,
             temperature=how.temperature,
             top_k=how.top_k,
+            workers=how.threads,
             progress=_within(report, number * share, share),
         )
     if "full" in models:
         few = evenly(asked, -(-len(asked) // PRODUCT_SHARE))
         told = _within(report, 1 - 2 * share, share)
-        sets[PRODUCT] = play_as_product(models["full"], few, seed=how.seed, progress=told)
+        sets[PRODUCT] = play_as_product(models["full"], few, seed=how.seed, workers=how.threads, progress=told)
     sets[SHUFFLED] = bars_shuffled(asked, seed=how.seed)
     sets[NEAREST] = nearest_bars(asked, known, seed=how.seed, progress=_within(report, 1 - share, share))
     sets[RANDOM] = random_notes(asked, seed=how.seed)
@@ -249,7 +228,7 @@ def all_costs(
         segments: short enough for all models.
         truth: all test segments, for drums of other songs.
         known: training segments of the instrument.
-        how: for its seed.
+        how: for its seed and threads.
         report: told the share done.
     """
     asked: dict[str, tuple[Model, list[Piece]]] = {}
@@ -263,7 +242,8 @@ def all_costs(
     found: dict[str, Likelihood] = {}
     for name, (model, pieces) in asked.items():
         share = 1 / len(asked)
-        found[name] = likelihood(model, pieces, progress=_within(report, len(found) * share, share))
+        told = _within(report, len(found) * share, share)
+        found[name] = likelihood(model, pieces, workers=how.threads, progress=told)
     some = np.unique(np.linspace(0, len(known) - 1, UNIGRAM_SEGMENTS).round().astype(int)).tolist()
     return found | {UNIGRAM: unigram(pieces_of(known[i] for i in some), pieces_of(segments))}
 
@@ -283,34 +263,6 @@ def gain_rows(costs: Mapping[str, Likelihood], songs: Sequence[str]) -> list[Row
             figures = {"per_token": gain.per_token, "se": gain.se, "z": gain.per_token / gain.se if gain.se else np.nan}
             rows.append({"name": what, **figures, "per_note": gain.per_note, "se_per_note": gain.se_per_note, **parts})
     return rows
-
-
-def quoted(instrument: str) -> list[Row]:
-    """What the paper prints for an instrument."""
-    names = (*STATISTICS, "pch", "nlh", "nll")
-    return [
-        {"name": f"paper: {name}", **dict(zip(names, figures, strict=False)), "quoted": True}
-        for name, figures in _PAPER[instrument].items()
-    ]
-
-
-def as_text(content: dict[str, Any]) -> str:
-    """The table for the screen, in blocks of columns."""
-    blocks = [content["table"]]
-    for instrument in INSTRUMENTS:
-        own = [row for row in content["rows"] if row["instrument"] == instrument]
-        for title, columns in BLOCKS.items():
-            rows = [row for row in own if any(key in row for key in columns) and _belongs(row, title)]
-            shown = [key for key in columns if any(key in row for row in rows)]
-            cut = [{"name": row["name"]} | {key: row.get(key) for key in shown} for row in rows]
-            if cut:
-                blocks.append(tables.as_text({"table": f"-- {instrument}: {title}", "rows": cut}))
-    return "\n\n".join(blocks)
-
-
-def _belongs(row: Row, title: str) -> bool:
-    """What the paper prints is shown in its table alone."""
-    return title == TABLE_3 or not row.get("quoted")
 
 
 def _within(report: Report, begin: float, share: float) -> Report:

@@ -7,9 +7,10 @@ Nats throughout.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from kinebeat.accompaniment.corpus import Segment
     from kinebeat.accompaniment.player import Model
 
-BATCH = 16
+Result = TypeVar("Result")
+BATCH = 4
+"""A bar's tokens are many already: more pieces are not faster."""
 _PITCH = DECODER.kinds.index("Pitch")
 
 
@@ -116,8 +119,26 @@ def longest_bar(piece: Piece) -> int:
     return max(int(np.bincount(stream.bar).max()) for stream in (piece.drums, piece.music))
 
 
+def in_threads(
+    work: Callable[[int], Result], numbers: Sequence[int], workers: int, progress: Callable[[float], None] | None
+) -> list[Result]:
+    """The results of some work on each number, in order; models compute outside of Python, so threads are enough."""
+    done: list[Result] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for result in pool.map(work, numbers):
+            done.append(result)
+            if progress is not None:
+                progress(len(done) / len(numbers))
+    return done
+
+
 def likelihood(
-    model: Model, pieces: Sequence[Piece], *, batch: int = BATCH, progress: Callable[[float], None] | None = None
+    model: Model,
+    pieces: Sequence[Piece],
+    *,
+    batch: int = BATCH,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
 ) -> Likelihood:
     """What pieces cost a model.
 
@@ -125,6 +146,7 @@ def likelihood(
         model: the trained model.
         pieces: of equally many bars, none with more tokens than the model takes.
         batch: how many are gone through side by side.
+        workers: threads, each with a batch.
         progress: called with the share done.
 
     Raises:
@@ -133,12 +155,14 @@ def likelihood(
     shape = len(pieces), len(DECODER.kinds)
     nats, tokens = np.zeros(shape), np.zeros(shape, np.int64)
     order = np.argsort([len(piece.music) for piece in pieces], kind="stable")
-    for first in range(0, len(order), batch):
-        some = order[first : first + batch]
-        for i, costs in zip(some, _costs(model, [pieces[i] for i in some]), strict=True):
-            _tally(nats[i], tokens[i], pieces[i], costs)
-        if progress is not None:
-            progress((first + len(some)) / len(pieces))
+    parts = [order[first : first + batch] for first in range(0, len(order), batch)]
+
+    def costs(number: int) -> list[NDArray[np.float64]]:
+        return _costs(model, [pieces[i] for i in parts[number]])
+
+    for some, found in zip(parts, in_threads(costs, range(len(parts)), workers, progress), strict=True):
+        for i, own in zip(some, found, strict=True):
+            _tally(nats[i], tokens[i], pieces[i], own)
     return Likelihood(nats, tokens)
 
 

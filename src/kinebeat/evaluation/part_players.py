@@ -21,6 +21,7 @@ from kinebeat.accompaniment.player import TEMPERATURE, TOP_K, play
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, BeatGrid
 from kinebeat.drums.kit import DRUMS
 from kinebeat.drums.track import DrumTrack
+from kinebeat.evaluation.part_likelihood import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ def play_freely(
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
     batch: int = BATCH,
+    workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> list[Segment]:
     """What a model plays when it is told the drums and the tempo alone.
@@ -55,26 +57,23 @@ def play_freely(
         temperature: see `kinebeat.accompaniment.player.play_tokens`.
         top_k: see there.
         batch: pieces played side by side.
+        workers: threads, each with a batch.
         progress: called with the share done.
 
     Returns:
         The segments with what was played, and the chords that were said, instead of their own.
     """
     seeds = np.random.default_rng([seed, 5]).integers(2**63, size=len(segments)).tolist()
-    made: list[Segment] = []
-    for first in range(0, len(segments), batch):
-        some = segments[first : first + batch]
+
+    def made(first: int) -> list[Segment]:
+        some, own = segments[first : first + batch], seeds[first : first + batch]
         wishes = [Wish(one.instrument, (one.tempo_bpm,) * one.part.bars) for one in some]
-        drums = [one.drums if hits else _silent(one.drums.bars) for one in some]
+        drums = [one.drums if hits else drums_from_hits(one.drums.bars, [], [], []) for one in some]
+        played = play(model, drums, wishes, own, temperature=temperature, top_k=top_k)
+        return [replace(one, part=part, chords=chords) for one, (part, chords) in zip(some, played, strict=True)]
 
-        def told(share: float, first: int = first, count: int = len(some)) -> None:
-            if progress is not None:
-                progress((first + share * count) / len(segments))
-
-        own = seeds[first : first + batch]
-        played = play(model, drums, wishes, own, temperature=temperature, top_k=top_k, progress=told)
-        made += [replace(one, part=part, chords=c) for one, (part, c) in zip(some, played, strict=True)]
-    return made
+    firsts = range(0, len(segments), batch)
+    return [one for some in in_threads(made, firsts, workers, progress) for one in some]
 
 
 def play_as_product(
@@ -82,6 +81,7 @@ def play_as_product(
     segments: Sequence[Segment],
     *,
     seed: int = 0,
+    workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> list[Segment]:
     """What `kinebeat.accompaniment.accompanist.Accompanist` makes of the drums of segments, in their keys.
@@ -90,16 +90,17 @@ def play_as_product(
     """
     accompanist = Accompanist(model)
     seeds = np.random.default_rng([seed, 6]).integers(2**63, size=len(segments)).tolist()
-    made = []
-    for number, (segment, own) in enumerate(zip(segments, seeds, strict=True)):
+
+    def made(number: int) -> Segment:
+        segment = segments[number]
         track = drum_track(segment.drums, segment.tempo_bpm)
         length_s = float(track.grid.beats_s[-1])
         key = None if segment.key == NO_KEY else segment.key
-        (played,) = accompanist.play(track, (segment.instrument,), duration_s=length_s, key=key, seed=own)
-        made.append(replace(segment, part=played.part, chords=played.chords, key=played.key))
-        if progress is not None:
-            progress((number + 1) / len(segments))
-    return made
+        who = (segment.instrument,)
+        (played,) = accompanist.play(track, who, duration_s=length_s, key=key, seed=seeds[number])
+        return replace(segment, part=played.part, chords=played.chords, key=played.key)
+
+    return in_threads(made, range(len(segments)), workers, progress)
 
 
 def drum_track(drums: DrumBars, tempo_bpm: float) -> DrumTrack:
@@ -118,7 +119,3 @@ def drum_track(drums: DrumBars, tempo_bpm: float) -> DrumTrack:
     hits[place], velocities[place], offsets[place] = True, loud[quiet_first], offset[quiet_first]
     beats_s = np.arange(drums.bars * BEATS_PER_BAR + 1) * 60 / tempo_bpm
     return DrumTrack(BeatGrid(beats_s, source="tempo"), hits, velocities, offsets)
-
-
-def _silent(bars: int) -> DrumBars:
-    return drums_from_hits(bars, [], [], [])
