@@ -9,11 +9,13 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from kinebeat.accompaniment.accompanist import Accompaniment
+from kinebeat.accompaniment.parts import Chords, part_from_notes
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.drums.kit import DRUMS
 from kinebeat.drums.track import DrumTrack
 from kinebeat.errors import OptionError
-from kinebeat.score import KITS, Score, Track, save_midi, score_from_drums, tempo_map
+from kinebeat.score import KITS, Score, Track, save_midi, score_from_drums, tempo_map, with_accompaniments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +189,26 @@ def test_drums_are_on_channel_10(tmp_path: Path) -> None:
     messages = [message for track in mido.MidiFile(tmp_path / "out.mid").tracks for message in track]
     assert {m.channel for m in messages if m.type in ("note_on", "program_change")} == {9}
     assert [m.program for m in messages if m.type == "program_change"] == [8]
+
+
+def test_instruments_have_their_place_and_level_in_the_file(tmp_path: Path) -> None:
+    notes = np.array([1.0]), np.array([0.5]), np.array([60]), np.array([90])
+    drums = Track("Drums", 0, True, notes[0], notes[1], np.array([38]), notes[3])
+    tracks = (drums, Track("Piano", 0, False, *notes, pan=-0.25), Track("Guitar", 25, False, *notes, pan=0.3))
+    save_midi(Score(tracks, steady(100, 0, 2), 2.0), tmp_path / "out.mid")
+    messages = [message for track in mido.MidiFile(tmp_path / "out.mid").tracks for message in track]
+    controls = [(m.channel == 9, m.control, m.value) for m in messages if m.type == "control_change"]
+    assert controls == [(False, 7, 64), (False, 10, 48), (False, 7, 64), (False, 10, 83)]
+
+
+def test_what_is_played_along_is_cut_to_the_clip() -> None:
+    grid = steady(120, -0.5, 4)
+    part = part_from_notes(3, [0, 12, 13, 100, 143], [6, 6, 200, 6, 6], [60, 62, 64, 65, 67], [90] * 5)
+    made = Accompaniment("guitar", grid, part, Chords(np.zeros(6, np.int64)), 0)
+    score = with_accompaniments(score_from_drums(drumming(grid, [(8, KICK, 1.0, 0.0)]), 3.0), [made])
+    drums, guitar = score.tracks
+    assert (drums.name, guitar.name, guitar.program, guitar.is_drum) == ("Drums", "Guitar", 25, False)
+    # Position p of 12 a beat is at p / 24 - 0.5 s: the first note is before the clip, the last after it.
+    assert guitar.time_s == pytest.approx([0.0, 1 / 24])
+    assert guitar.duration_s == pytest.approx([0.25, 3.0 - 1 / 24])
+    assert guitar.pitch.tolist() == [62, 64]

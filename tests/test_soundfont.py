@@ -91,6 +91,16 @@ def test_loudness_goes_with_the_square_of_velocity(tmp_path: Path, velocity: int
     assert soft / loud == pytest.approx((velocity / 127) ** 2, rel=1e-4)
 
 
+def test_a_loop_that_is_off_zero_is_centred(tmp_path: Path) -> None:
+    off = (0.3 * sine(500, 0.1) + 0.2 * np.clip(np.arange(4800) / 960, 0, 1)).astype(np.float32)
+    path = write_soundfont(tmp_path / "off.sf2", [(off, (2400, 4800), 60)], {(0, 0): [{LOOPED: 1, SAMPLE: 0}]})
+    sound = render(play([(0.0, 0.9, 60, 127)]), path)
+    held = sound[4800:28800, 0]
+    assert abs(held.mean()) < 1e-4
+    assert np.abs(held).max() == pytest.approx(0.3 * np.sqrt(0.5), rel=0.01)
+    assert np.abs(np.diff(sound[:, 0])).max() < 0.03  # and it does not click in
+
+
 def test_pan_and_attenuation(tmp_path: Path) -> None:
     path = font(tmp_path, {LOOPED: 1, PAN: -500, ATTENUATION: 100, SAMPLE: 0})
     left, right = np.abs(render(play([(0.0, 0.9, 60, 127)]), path)).max(axis=0)

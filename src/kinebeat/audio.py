@@ -7,11 +7,12 @@ long clip needs hardly more memory than a short one.
 from __future__ import annotations
 
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from kinebeat.balance import balanced
 from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import OptionError
 from kinebeat.soundfont import SoundFont, open_soundfont
@@ -61,6 +62,11 @@ class Mix:
     levels: NDArray[np.float32]
     warnings: tuple[str, ...]
     _draw: Callable[[], Blocks]
+    _draw_track: Callable[[int], Blocks]
+
+    def stem(self, track: int) -> Blocks:
+        """One track of the score alone, as it is in the music without the clip's own sound; they add up to it."""
+        return self._draw_track(track)
 
     def blocks(self) -> Blocks:
         """The finished sound: (N, 2) float32 blocks, 48 kHz."""
@@ -91,13 +97,19 @@ def mix(
         raise OptionError(f"original sound {original!r} is unknown; choose one of {', '.join(get_args(Original))}")
     font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
     warnings = missing_programs(score, font)
+    score = balanced(score, font)
     frames = round(score.duration_s * RATE_HZ)
 
     def music() -> Blocks:
         return _faded(render_blocks(score, font), frames)
 
     levels = _levels(music(), frames)
-    gain = _music_gain(float(levels.max(initial=0)))
+    gain = alone = _music_gain(float(levels.max(initial=0)))
+
+    def stem(track: int) -> Blocks:
+        one = replace(score, tracks=(score.tracks[track],))
+        return (block * np.float32(alone) for block in _faded(render_blocks(one, font), frames))
+
     if original != "mute" and clip is not None:
         own = clip_audio(clip, frames)
         warnings += own.warnings
@@ -112,6 +124,7 @@ def mix(
             levels,
             tuple(warnings),
             lambda: (block * np.float32(gain) for block in music()),
+            stem,
         )
     gain *= _amplitude(BESIDE_ORIGINAL_DB)
     curve = _duck_curve(levels * gain) if original == "duck" else np.ones(len(levels) + 1, np.float32)
@@ -131,7 +144,7 @@ def mix(
             begin += len(block)
 
     peak = float(_levels(limited(), frames).max(initial=0))
-    return Mix(frames, peak, _decibels(gain), levels, tuple(warnings), limited)
+    return Mix(frames, peak, _decibels(gain), levels, tuple(warnings), limited, stem)
 
 
 def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> None:

@@ -8,6 +8,7 @@ LFOs, chorus and a font's own modulators. A block is the same to the last bit wh
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kinebeat.score import Score
+    from kinebeat.score import Score, Track
 
 RATE_HZ = 48000
 INSTANTLY = -12000  # timecents: 1 ms, the shortest time that fonts write
@@ -34,7 +35,9 @@ LONGEST_HIT_S = 10.0  # a drum that would ring longer is let go at the end of it
 SHORTEST_RELEASE_S = 0.005  # a voice cut off at once would click
 CHOKE_S = 0.03  # how fast a voice stops when another of its exclusive class starts
 EMU_ATTENUATION = 0.4  # the sound cards that fonts are made for heed so much of a zone's attenuation
-CONTROL_FRAMES = 64  # a moving filter is set anew after so many samples
+CONTROL_FRAMES = 64  # a moving filter is set anew after so many samples, or a few times as many,
+CONTROL_CENTS = 4  # when it has moved by so much
+CENTRED_S = 0.02  # how long a held note takes to lose its constant
 CACHE_BYTES = 48 * 2**20
 
 
@@ -53,11 +56,11 @@ class Sampler:
     font: SoundFont
     cores: OrderedDict[Zone, _Core] = field(default_factory=OrderedDict)
 
-    def core(self, zone: Zone, frames: int) -> _Core:
+    def core(self, zone: Zone, frames: int, is_drum: bool) -> _Core:
         """A zone's wave of at least `frames` samples, or less if it has ended by then."""
         known = self.cores.get(zone)
         if known is None or not (known.complete or len(known.wave) >= frames):
-            known = _core(self.font, zone, -(-frames // RATE_HZ) * RATE_HZ)
+            known = _core(self.font, zone, -(-frames // RATE_HZ) * RATE_HZ, is_drum)
             self.cores[zone] = known
             used = sum(core.wave.nbytes for core in self.cores.values())
             while used > CACHE_BYTES and len(self.cores) > 1:
@@ -96,7 +99,8 @@ def render_blocks(
         block[: len(ringing)] = ringing
         while played < len(notes) and notes[played].frame < begin + size:
             for zone in notes[played].zones:
-                block = _added(block, notes[played].frame - begin, _voice(zone, notes[played], sampler))
+                wave = _voice(zone, notes[played], sampler) * notes[played].gain
+                block = _added(block, notes[played].frame - begin, wave)
             played += 1
         yield block[: min(size, end - begin)]
         ringing = block[size:]
@@ -126,6 +130,7 @@ class _Note:
     velocity: int
     is_drum: bool
     zones: tuple[Zone, ...]
+    gain: NDArray[np.float32]  # (2,), left and right
     choked: dict[int, int]  # exclusive class -> frames until another note of that class starts
 
 
@@ -134,6 +139,7 @@ def _notes(score: Score, font: SoundFont) -> list[_Note]:
     notes = []
     for track in score.tracks:
         bank, program = font.program(track.program, track.is_drum)
+        gain = _gain(track)
         onsets = np.round(track.time_s * RATE_HZ).astype(np.int64)
         held = np.round(track.duration_s * RATE_HZ).astype(np.int64)
         following: dict[int, int] = {}  # exclusive class -> frame of its next note
@@ -148,9 +154,17 @@ def _notes(score: Score, font: SoundFont) -> list[_Note]:
             choked = {group: following[group] - frame for group in groups if group in following}
             of_this_frame.update(dict.fromkeys(groups, frame))
             velocity = int(track.velocity[i])
-            notes.append(_Note(frame, int(held[i]), velocity, track.is_drum, zones, choked))
+            notes.append(_Note(frame, int(held[i]), velocity, track.is_drum, zones, gain, choked))
     notes.reverse()
     return sorted(notes, key=lambda note: note.frame)
+
+
+def _gain(track: Track) -> NDArray[np.float32]:
+    """Of left and right: the track's level and place, with the same power everywhere."""
+    angle = np.pi / 4 * (1 + track.pan)
+    both = np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]) * 10 ** (track.level_db / 20)
+    gain: NDArray[np.float32] = both.astype(np.float32)
+    return gain
 
 
 def _added(block: NDArray[np.float32], place: int, wave: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -170,7 +184,7 @@ def _voice(zone: Zone, note: _Note, sampler: Sampler) -> NDArray[np.float32]:
     release_db_per_s = FULL_DB / max(_seconds(zone.value(Gen.VOL_RELEASE)), SHORTEST_RELEASE_S)
     let_go = note.held_frames
     frames = let_go + round(SILENT_DB / release_db_per_s * RATE_HZ)
-    core = sampler.core(zone, round(LONGEST_HIT_S * RATE_HZ) if note.is_drum else frames)
+    core = sampler.core(zone, round(LONGEST_HIT_S * RATE_HZ) if note.is_drum else frames, note.is_drum)
     if note.is_drum and core.complete:  # a drum is struck, not held: it rings as long as it likes
         let_go = frames = len(core.wave)
     choked_at = note.choked.get(zone.value(Gen.EXCLUSIVE_CLASS))
@@ -189,7 +203,7 @@ def _voice(zone: Zone, note: _Note, sampler: Sampler) -> NDArray[np.float32]:
     return wave
 
 
-def _core(font: SoundFont, zone: Zone, frames: int) -> _Core:
+def _core(font: SoundFont, zone: Zone, frames: int, is_drum: bool) -> _Core:
     """A zone's wave with its pitch, filter and volume envelope, as if the key were held on."""
     recording = font.recording(zone)
     if len(recording.pcm) < 2:
@@ -211,6 +225,9 @@ def _core(font: SoundFont, zone: Zone, frames: int) -> _Core:
         complete = complete or ended < last
         position, decibels, modulation = position[:ended], decibels[:ended], modulation[:ended]
     wave = _interpolated(recording.pcm, position, recording.loop)
+    if recording.loop is not None and not is_drum:
+        # Some loops are off zero by a twentieth of the note; in chords that adds up.
+        wave -= recording.pcm[slice(*recording.loop)].mean() * np.clip(time_s[: len(wave)] / CENTRED_S, 0, 1)
     wave = _filtered(wave, zone, modulation)
     attack_s = _seconds(zone.value(Gen.VOL_ATTACK))
     rising = np.clip((time_s[: len(wave)] - _seconds(zone.value(Gen.VOL_DELAY))) / attack_s, 0, 1)
@@ -282,12 +299,15 @@ def _filtered(wave: NDArray[np.float64], zone: Zone, modulation: NDArray[np.floa
         return wave
     from scipy.signal import lfilter
 
-    pieces = CONTROL_FRAMES if depth and np.ptp(cents) > 1 else len(wave)
+    begins = np.zeros(1, np.int64)
+    if depth and np.ptp(cents) > 1:
+        places = np.arange(0, len(wave), CONTROL_FRAMES)
+        begins = places[np.flatnonzero(np.diff(np.round(cents[places] / CONTROL_CENTS), prepend=np.nan))]
     state = np.zeros(2)
     out = np.empty_like(wave)
-    for begin in range(0, len(wave), pieces):
+    for begin, end in itertools.pairwise([*begins.tolist(), len(wave)]):
         b, a = _low_pass(8.176 * 2 ** (cents[begin] / 1200), resonance_db)
-        out[begin : begin + pieces], state = lfilter(b, a, wave[begin : begin + pieces], zi=state)
+        out[begin:end], state = lfilter(b, a, wave[begin:end], zi=state)
     return out
 
 
