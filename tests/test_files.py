@@ -10,7 +10,15 @@ import pytest
 
 from kinebeat import files
 from kinebeat.errors import OptionError, OutputError
-from kinebeat.files import TEMPORARY_PREFIX, atomic_output, atomic_outputs, check_distinct, check_output
+from kinebeat.files import (
+    TEMPORARY_PREFIX,
+    atomic_output,
+    atomic_outputs,
+    check_distinct,
+    check_folder,
+    check_output,
+    made_folder,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -169,3 +177,30 @@ def test_long_names_are_possible(tmp_path: Path) -> None:
     with atomic_output(final) as temporary:
         temporary.write_text("x")
     assert final.exists()
+
+
+def test_a_folder_is_made_and_goes_again_if_nothing_came_of_it(tmp_path: Path) -> None:
+    with made_folder(tmp_path / "new"):
+        (tmp_path / "new" / "a").write_text("a")
+    assert names(tmp_path / "new") == ["a"]
+
+    def failing(folder: Path) -> None:
+        with made_folder(folder):
+            raise KeyboardInterrupt
+
+    for folder in ("other", "new"):
+        with pytest.raises(KeyboardInterrupt):
+            failing(tmp_path / folder)
+    assert names(tmp_path) == ["new"]
+    assert names(tmp_path / "new") == ["a"]
+
+
+def test_no_place_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "nowhere/new", "file/new"):
+        with pytest.raises(OutputError) as raised:
+            check_folder(tmp_path / path)
+        assert raised.value.path == tmp_path / path
+    check_folder(tmp_path / "new")
+    check_folder(tmp_path)
+    assert names(tmp_path) == ["file"]

@@ -10,8 +10,9 @@ from PIL import Image
 
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.drums.track import DrumTrack
-from kinebeat.plot import ACCENT, BEAT, DRUM_COLOURS, Curve, beats_shown, plot
+from kinebeat.plot import ACCENT, BEAT, DRUM_COLOURS, LANE_COLOURS, LANE_INCHES, Curve, beats_shown, plot
 from kinebeat.rhythm import Rhythm
+from kinebeat.score import Track
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ def draw(
     drums: tuple[int, ...] = tuple(range(9)),
     moving: bool = True,
     title: str = "clip.mp4",
+    others: tuple[Track, ...] = (),
 ) -> NDArray[np.uint8]:
     """Draw a made-up soundtrack and read the picture back."""
     bars = int(np.ceil(duration_s / 2)) or 1
@@ -50,6 +52,7 @@ def draw(
         accent_strength=np.full(len(accents_s), 0.7, np.float32),
         rhythm=Rhythm(grid, beat, accent, none, none, none > 0),
         drums=DrumTrack(grid, hits, hits.astype(np.float32) * 0.8, np.zeros_like(hits, np.float32)),
+        others=others,
         outline=np.tile(np.array([[-0.5, 0.5]], np.float32), (500, 1)),
         title=title,
         note="movement on sound .64",
@@ -110,3 +113,25 @@ def test_long_clips_are_wrapped(tmp_path: Path) -> None:
 def test_nothing_to_draw_is_drawn_too(tmp_path: Path) -> None:
     picture = draw(tmp_path / "a.png", accents=False, drums=(), moving=False, title="")
     assert all(pixels(picture, colour) == 0 for colour in DRUM_COLOURS)
+
+
+def notes(name: str, pitch: list[int], velocity: int = 127) -> Track:
+    n = len(pitch)
+    rows = np.arange(n) * 0.5, np.full(n, 0.4), np.array(pitch, np.int64), np.full(n, velocity)
+    return Track(name, 0, False, *rows)
+
+
+def test_each_instrument_has_a_lane(tmp_path: Path) -> None:
+    none = draw(tmp_path / "a.png")
+    one = draw(tmp_path / "b.png", others=(notes("Piano", [48, 60, 64, 90]),))
+    two = draw(tmp_path / "c.png", others=(notes("Piano", [48, 60, 64, 90]), notes("Guitar", [40])))
+    assert two.shape[0] - one.shape[0] == one.shape[0] - none.shape[0] == round(100 * LANE_INCHES)
+    seen = [[pixels(picture, colour) for colour in LANE_COLOURS] for picture in (none, one, two)]
+    assert seen[0] == [0, 0]
+    assert seen[1][0] > 40 > seen[1][1] == 0
+    assert min(seen[2]) > 10
+
+
+def test_an_instrument_that_does_not_play_has_an_empty_lane(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "a.png", others=(notes("Piano", []),))
+    assert pixels(picture, LANE_COLOURS[0]) == 0

@@ -55,6 +55,49 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
         raise _translated(path, error) from error
 
 
+def check_folder(path: str | Path) -> None:
+    """See whether files could be written in a folder at `path`, which is made if it is not there.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OutputError: it cannot be made or written in, or is something else.
+    """
+    final = _final(path)
+    if final.exists() and not final.is_dir():
+        raise OutputError(path, "is not a folder", "choose another name for the folder")
+    inside = path if final.is_dir() else final.parent
+    try:
+        check_output(Path(inside) / f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}")
+    except OutputError as error:
+        raise OutputError(path, error.problem, error.remedy) from error
+
+
+@contextlib.contextmanager
+def made_folder(path: str | Path) -> Iterator[None]:
+    """Make a folder unless it is there; if what is written in it fails, it goes again.
+
+    Raises:
+        OutputError: as `check_folder`.
+    """
+    check_folder(path)
+    final = _final(path)
+    new = not final.is_dir()
+    try:
+        if new:
+            final.mkdir()
+    except OSError as error:
+        raise _translated(path, error) from error
+    try:
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):
+                final.rmdir()
+        raise
+
+
 def check_distinct(paths: Sequence[Path]) -> None:
     """Refuse two results in one file.
 

@@ -1,49 +1,72 @@
-"""Writes what was asked for of a soundtrack: video, MIDI, WAV, plot, report; all of it, or nothing."""
+"""Writes what was asked for of a soundtrack: video, MIDI, WAV, stems, plot, report; all of it, or nothing."""
 
 from __future__ import annotations
 
 import json
 import math
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinebeat.errors import OptionError
-from kinebeat.files import TEMPORARY_PREFIX, atomic_outputs, check_distinct, check_output
+from kinebeat.files import (
+    TEMPORARY_PREFIX,
+    atomic_outputs,
+    check_distinct,
+    check_folder,
+    check_output,
+    made_folder,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kinebeat.audio import Mix, Original
     from kinebeat.clock import Clock
     from kinebeat.pipeline import Soundtrack
+    from kinebeat.score import MidiTimes, Score
 
 PLOT_POINTS = 4000
+DRUMS = "drums"
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where each kind of result goes; None is not wanted."""
+    """Where each kind of result goes; None is not wanted. `stems` is a folder, with a file for each track."""
 
     video: Path | None = None
     midi: Path | None = None
     wav: Path | None = None
     plot: Path | None = None
     report: Path | None = None
+    stems: Path | None = None
 
     def paths(self) -> list[Path]:
-        """All files that are wanted."""
+        """All that is wanted."""
         return [path for path in (getattr(self, f.name) for f in fields(self)) if path is not None]
 
+    def files(self, players: Iterable[str]) -> list[Path]:
+        """All files that are wanted, those of the stems too.
+
+        Args:
+            players: of the music, the drums first.
+        """
+        return replace(self, stems=None).paths() + self.stem_files(players)
+
+    def stem_files(self, players: Iterable[str]) -> list[Path]:
+        """The files in the folder of stems, as many as there are players; none if they are not wanted."""
+        return [] if self.stems is None else [self.stems / f"{player.lower()}.wav" for player in players]
+
     def numbered(self, number: int) -> Outputs:
-        """The same files with a number before the suffix: a.mp4 -> a.2.mp4."""
+        """The same with a number before the suffix: a.mp4 -> a.2.mp4; a folder gets it at the end."""
         named = {
             f.name: None if (path := getattr(self, f.name)) is None else path.with_suffix(f".{number}{path.suffix}")
             for f in fields(self)
+            if f.name != "stems"
         }
-        return Outputs(**named)
+        return Outputs(**named, stems=None if self.stems is None else Path(f"{self.stems}.{number}"))
 
 
 def default_outputs(source: Path, chosen: Outputs) -> Outputs:
@@ -51,27 +74,83 @@ def default_outputs(source: Path, chosen: Outputs) -> Outputs:
     from kinebeat.pose import is_keypoints
 
     if not is_keypoints(source):
-        return Outputs(source.with_suffix(".soundtrack.mp4"), chosen.midi, chosen.wav, chosen.plot, chosen.report)
+        return replace(chosen, video=source.with_suffix(".soundtrack.mp4"))
     if chosen.paths():
         return chosen
     return Outputs(wav=source.with_name(f"{source.stem}.soundtrack.wav"))
 
 
-def check_outputs(outputs: Outputs, inputs: Iterable[Path]) -> None:
+def check_outputs(outputs: Outputs, inputs: Iterable[Path], instruments: Sequence[str] = ()) -> None:
     """See before the work is done whether its results can be written.
+
+    Args:
+        outputs: what is wanted.
+        inputs: files that are being read.
+        instruments: who plays beside the drums.
 
     Raises:
         OutputError: a file cannot be written, is one of the inputs, or is no name for a video.
         OptionError: two outputs are the same file.
     """
-    paths = outputs.paths()
-    for path in paths:
-        check_output(path, inputs)
+    sources = list(inputs)
+    if outputs.stems is not None:
+        check_folder(outputs.stems)
+    files = outputs.files((DRUMS, *instruments))
+    for path in files:
+        if path.parent != outputs.stems or path.parent.is_dir():
+            check_output(path, sources)
     if outputs.video is not None:
         from kinebeat.video_out import check_container
 
         check_container(outputs.video)
-    check_distinct(paths)
+    check_distinct([*files, *(path for path in (outputs.stems,) if path is not None)])
+
+
+@contextmanager
+def opened(outputs: Outputs, inputs: Iterable[Path], players: Sequence[str]) -> Iterator[dict[Path, Path]]:
+    """Temporary files for all that is wanted, which appear together when the block ends, or not at all.
+
+    Args:
+        outputs: what is wanted.
+        inputs: files that are being read.
+        players: of the music, the drums first.
+
+    Yields:
+        For each file its temporary one.
+
+    Raises:
+        OutputError: as `check_outputs`.
+    """
+    files = outputs.files(players)
+    with ExitStack() as stack:
+        if outputs.stems is not None:
+            stack.enter_context(made_folder(outputs.stems))
+        yield dict(zip(files, stack.enter_context(atomic_outputs(files, inputs)), strict=True))
+
+
+def write_music(
+    score: Score, sound: Mix | None, outputs: Outputs, temporary: dict[Path, Path], times: MidiTimes | None = None
+) -> None:
+    """Write MIDI, WAV and stems, as far as they are wanted.
+
+    Args:
+        score: the music.
+        sound: how it sounds; None if nothing wants it.
+        outputs: what is wanted.
+        temporary: where it is written, from `opened`.
+        times: of the MIDI file; those of the score's grid if None.
+    """
+    if outputs.midi:
+        from kinebeat.score import save_midi
+
+        save_midi(score, temporary[outputs.midi], times)
+    if sound is not None:
+        from kinebeat.audio import write_wav
+
+        if outputs.wav:
+            write_wav(sound.blocks(), temporary[outputs.wav])
+        for number, path in enumerate(outputs.stem_files(track.name for track in score.tracks)):
+            write_wav(sound.stem(number), temporary[path])
 
 
 def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: bool, clock: Clock) -> tuple[str, ...]:
@@ -95,25 +174,17 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
 
     if outputs.video is not None and made.video is None:
         raise OptionError(f"{made.source} has no picture: a video cannot be written; name a --wav or --midi file")
-    check_outputs(outputs, [made.source])
-    wanted = outputs.paths()
-    with ExitStack() as stack:
-        temporary = dict(zip(wanted, stack.enter_context(atomic_outputs(wanted, [made.source])), strict=True))
+    players = [track.name for track in made.score.tracks]
+    check_outputs(outputs, [made.source], players[1:])
+    with opened(outputs, [made.source], players) as temporary:
         sound: Mix | None = None
-        if outputs.video or outputs.wav or outputs.plot:
+        if outputs.video or outputs.wav or outputs.stems or outputs.plot:
             with clock.stage("sound"):
                 clip = made.source if made.video is not None and made.video.has_audio else None
                 sound = mix(made.score, soundfont=made.settings.soundfont, clip=clip, original=original)
         warnings = list(sound.warnings) if sound is not None else []
         with clock.stage("writing") as report:
-            if outputs.midi:
-                from kinebeat.score import save_midi
-
-                save_midi(made.score, temporary[outputs.midi])
-            if outputs.wav and sound:
-                from kinebeat.audio import write_wav
-
-                write_wav(sound.blocks(), temporary[outputs.wav])
+            write_music(made.score, sound, outputs, temporary)
             if outputs.plot and sound:
                 _draw_plot(made, sound, temporary[outputs.plot])
             if outputs.video and sound:
@@ -162,6 +233,7 @@ def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
         accent_strength=made.accents.strength,
         rhythm=made.rhythm,
         drums=made.drums,
+        others=made.score.tracks[1:],
         outline=envelope(sound.blocks(), sound.frames, PLOT_POINTS),
         title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM",
         note=f"alignment of movement with sound {score.score:.2f}, shifted at random "

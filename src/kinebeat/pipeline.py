@@ -15,7 +15,10 @@ from kinebeat.hearing import hear
 from kinebeat.rhythm import compose, settled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kinebeat.accents import Accents
+    from kinebeat.accompaniment.accompanist import Accompaniment
     from kinebeat.audio import Original
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.clock import Progress
@@ -38,10 +41,12 @@ class Settings:
 
     Attributes:
         tempo_bpm: tempo of the grid; heard from the movement if None.
-        density: how busy the drums are, 1 is a drummer's.
+        density: how busy the players are, 1 is a drummer's.
         kit: name of a drum kit, a key of `kinebeat.score.KITS`.
         soundfont: path of an .sf2 file; one that is found if None.
         seed: the one source of chance.
+        instruments: who plays beside the drums, of "piano" and "guitar".
+        key: what they play in, such as "A minor"; drawn by the seed if None.
     """
 
     tempo_bpm: float | None = None
@@ -49,6 +54,8 @@ class Settings:
     kit: str = "standard"
     soundfont: Path | None = None
     seed: int = 0
+    instruments: tuple[str, ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Soundtrack:
         settings: what the user chose.
         warnings: one line each, for the user.
         seconds: time spent by stage; saving adds its own.
+        accompaniments: what piano and guitar play, in the order in which they were asked for.
     """
 
     source: Path
@@ -84,6 +92,7 @@ class Soundtrack:
     settings: Settings
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    accompaniments: tuple[Accompaniment, ...] = ()
 
     @property
     def grid(self) -> BeatGrid:
@@ -98,11 +107,11 @@ class Soundtrack:
         return Events(self.peaks.times_s, np.unique(np.round(onsets_s, 3)), self.duration_s)
 
     def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
-        """Other drums on the same movement."""
+        """Other drums on the same movement, and others on top of them."""
         clock = Clock(progress, {stage: self.seconds[stage] for stage in HEARING if stage in self.seconds})
         settings = replace(self.settings, seed=seed)
-        drums, score = _play(self.rhythm, self.duration_s, settings, clock)
-        return replace(self, drums=drums, score=score, settings=settings, seconds=clock.seconds)
+        drums, made, score = _play(self.rhythm, self.duration_s, settings, clock)
+        return replace(self, drums=drums, accompaniments=made, score=score, settings=settings, seconds=clock.seconds)
 
     def save(
         self,
@@ -112,6 +121,7 @@ class Soundtrack:
         wav: str | Path | None = None,
         plot: str | Path | None = None,
         report: str | Path | None = None,
+        stems: str | Path | None = None,
         original: Original = "mute",
         overlay: bool = False,
         progress: Progress | None = None,
@@ -124,6 +134,8 @@ class Soundtrack:
             wav: the sound, 48 kHz stereo.
             plot: movement, beats, accents, drums and sound on one time axis, PNG.
             report: times, alignment and settings, JSON.
+            stems: a folder, made if it is not there, for one WAV of each track; they add up to the music without the
+                clip's own sound.
             original: the clip's own sound: "keep", "duck" or "mute".
             overlay: draw skeleton and hits on the picture.
             progress: called with the stage and the share of it that is done.
@@ -137,7 +149,7 @@ class Soundtrack:
         """
         from kinebeat.outputs import Outputs, save
 
-        outputs = Outputs(*(None if p is None else Path(p) for p in (out, midi, wav, plot, report)))
+        outputs = Outputs(*(None if p is None else Path(p) for p in (out, midi, wav, plot, report, stems)))
         return save(self, outputs, original=original, overlay=overlay, clock=Clock(progress, self.seconds))
 
 
@@ -150,19 +162,23 @@ def soundtrack(
     kit: str = "standard",
     soundfont: str | Path | None = None,
     seed: int = 0,
+    instruments: Sequence[str] = (),
+    key: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Soundtrack:
-    """Hear the movement in a clip and make drums that land on it.
+    """Hear the movement in a clip and make drums that land on it, and piano or guitar on top of them if wanted.
 
     Args:
         source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
         pose: keypoints to use with a video instead of looking for them.
         tempo_bpm: fixes the tempo.
-        density: how busy the drums are, 0.1 to 2; 1 is a drummer's.
+        density: how busy the players are, 0.1 to 2; 1 is a drummer's.
         kit: name of a drum kit.
         soundfont: path of an .sf2 file.
         seed: the one source of chance.
+        instruments: who plays beside the drums, of "piano" and "guitar"; the drums are the same whoever does.
+        key: what they play in, such as "A minor", "Bb" or "F#m"; drawn by the seed if None.
         workers: processes that look for the person; all cores if None.
         progress: called with the stage and the share of it that is done.
 
@@ -170,15 +186,15 @@ def soundtrack(
         InputError: the source cannot be used, or nobody is seen in it.
         OptionError: an option is outside what it may be.
     """
-    settings = Settings(tempo_bpm, density, kit, None if soundfont is None else Path(soundfont), seed)
-    _check(settings)
+    font = None if soundfont is None else Path(soundfont)
+    settings = checked(Settings(tempo_bpm, density, kit, font, seed, tuple(instruments), key))
     heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, workers=workers, progress=progress)
     clock = Clock(progress, heard.seconds)
     with clock.stage("beats"):
         peaks = movement_peaks(heard.motion)
         accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
         rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
-    drums, score = _play(rhythm, heard.duration_s, settings, clock)
+    drums, made, score = _play(rhythm, heard.duration_s, settings, clock)
     warnings = list(heard.warnings)
     if not len(accents.times_s):
         warnings.append("there are no accents; the drums only keep the beat, quietly")
@@ -192,6 +208,7 @@ def soundtrack(
         accents=accents,
         rhythm=rhythm,
         drums=drums,
+        accompaniments=made,
         score=score,
         settings=settings,
         warnings=tuple(warnings),
@@ -199,23 +216,58 @@ def soundtrack(
     )
 
 
-def _check(settings: Settings) -> None:
-    """Refuse what cannot be, before the work is done."""
-    from kinebeat.score import KITS
+def checked(settings: Settings) -> Settings:
+    """The same settings with the key by its usual name.
+
+    Raises:
+        OptionError: one is outside what it may be.
+        InputError: the soundfont cannot be used.
+    """
+    from kinebeat.score import KITS, SEATS
     from kinebeat.soundfont import open_soundfont
 
     if not SPARSEST <= settings.density <= DENSEST:
         raise OptionError(f"density {settings.density:g}: expected {SPARSEST:g} to {DENSEST:g}")
     if settings.kit not in KITS:
         raise OptionError(f"kit {settings.kit!r}: expected one of {', '.join(KITS)}")
+    for number, instrument in enumerate(settings.instruments):
+        if instrument not in SEATS:
+            raise OptionError(f"instrument {instrument!r}: expected one of {', '.join(SEATS)}")
+        if instrument in settings.instruments[:number]:
+            raise OptionError(f"instrument {instrument!r} is named twice: expected each once")
     if settings.soundfont is not None:
         open_soundfont(settings.soundfont)
+    if settings.key is None:
+        return settings
+    from kinebeat.keys import key_number, key_spelled
+
+    return replace(settings, key=key_spelled(key_number(settings.key)))
 
 
-def _play(rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock) -> tuple[DrumTrack, Score]:
+def _play(
+    rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock
+) -> tuple[DrumTrack, tuple[Accompaniment, ...], Score]:
     from kinebeat.drums.drummer import Drummer
-    from kinebeat.score import score_from_drums
+    from kinebeat.score import score_from_drums, with_accompaniments
 
     with clock.stage("drums") as report:
         drums = Drummer().play(rhythm, seed=settings.seed, density=settings.density, progress=report)
-        return drums, score_from_drums(drums, duration_s, settings.kit)
+        score = score_from_drums(drums, duration_s, settings.kit)
+    if not settings.instruments:
+        return drums, (), score
+    from kinebeat.accompaniment.accompanist import Accompanist
+    from kinebeat.keys import key_number
+
+    with clock.stage("accompaniment") as report:
+        made = Accompanist().play(
+            drums,
+            settings.instruments,
+            duration_s=duration_s,
+            energy=rhythm.energy,
+            present=rhythm.present,
+            key=None if settings.key is None else key_number(settings.key),
+            seed=settings.seed,
+            density=settings.density,
+            progress=report,
+        )
+    return drums, tuple(made), with_accompaniments(score, made)

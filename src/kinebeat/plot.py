@@ -1,8 +1,8 @@
-"""Draws a soundtrack: movement, beats, accents, rhythm, drum roll and waveform on one time axis.
+"""Draws a soundtrack: movement, beats, accents, rhythm, rolls of drums and notes, and waveform on one time axis.
 
-The rows are those of RhythmicNet's figure 6. A long clip is wrapped into lines like a page of music; `new_page` and
-`write_page` do that for any rows. Nothing here touches matplotlib's global state, so drawing works in any thread and
-without a screen.
+The rows are those of RhythmicNet's figure 6 and one for each instrument with pitches. A long clip is wrapped into lines
+like a page of music; `new_page` and `write_page` do that for any rows. Nothing here touches matplotlib's global state,
+so drawing works in any thread and without a screen.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.drums.track import DrumTrack
     from kinebeat.rhythm import Rhythm
+    from kinebeat.score import Track
 
 MOST_BEATS = 300  # on one line
 LINE_S = 30.0  # seconds on one line of a wrapped plot
@@ -45,6 +46,9 @@ DRUM_COLOURS = (
     "#8a5aa8",
 )
 ROWS = (("movement", 2.2), ("rhythm", 0.8), ("drums", 2.4), ("sound", 1.0))
+LANE_INCHES = 1.3
+LANE_COLOURS = ("#24695c", "#8c4a1f")
+LEAST_SPAN = 14  # semitones that a lane shows at least
 # From the lowest sound to the highest, as drums are written.
 ROLL_ORDER = (0, 1, 4, 5, 6, 2, 3, 8, 7)
 
@@ -75,6 +79,7 @@ def plot(
     accent_strength: NDArray[np.float32],
     rhythm: Rhythm,
     drums: DrumTrack,
+    others: Sequence[Track] = (),
     outline: NDArray[np.float32],
     title: str = "",
     note: str = "",
@@ -89,19 +94,23 @@ def plot(
         accent_strength: (N,) in [0, 1].
         rhythm: beats and accents on 16ths.
         drums: the hits.
+        others: the tracks of instruments with pitches.
         outline: (P, 2) lowest and highest sample in P equal stretches of the clip (`kinebeat.audio.envelope`).
         title: above it all, such as the clip's name and tempo.
         note: below it all, such as the alignment score.
     """
     duration_s = max(duration_s, 0.1)
-    figure, lines = new_page(duration_s, ROWS)
+    lanes = [(track.name.lower(), LANE_INCHES) for track in others]
+    figure, lines = new_page(duration_s, [*ROWS[:-1], *lanes, ROWS[-1]])
     top = float(np.percentile(movement.values, 99.5)) if len(movement.values) else 0.0
     loudest = max(float(np.abs(outline).max(initial=0)), 1e-3)
     for line in lines:
         _draw_movement(line.axes[0], movement, accent_times_s, accent_strength, top, line.span)
         _draw_rhythm(line.axes[1], rhythm, line.span)
         _draw_drums(line.axes[2], drums, line.span)
-        _draw_sound(line.axes[3], outline, duration_s, loudest, line.span)
+        for number, track in enumerate(others):
+            _draw_notes(line.axes[3 + number], track, LANE_COLOURS[number % len(LANE_COLOURS)], line.span)
+        _draw_sound(line.axes[-1], outline, duration_s, loudest, line.span)
         for ax in line.axes:
             draw_beats(ax, rhythm.grid, line.span, duration_s)
     _draw_key(lines[0].axes[0], movement)
@@ -219,6 +228,21 @@ def _draw_drums(ax: Axes, drums: DrumTrack, span: tuple[float, float]) -> None:
     ax.set_yticks(range(len(DRUMS)), [DRUMS[number].name for number in ROLL_ORDER])
     for number in range(len(DRUMS)):
         ax.axhline(number, color=GRID, linewidth=0.6, zorder=0)
+
+
+def _draw_notes(ax: Axes, track: Track, colour: str, span: tuple[float, float]) -> None:
+    """A piano roll: the stronger a note, the darker; all Cs have a line."""
+    begin, end = track.time_s, track.time_s + track.duration_s
+    shown = (begin < span[1]) & (end > max(span[0], 0))
+    colours = [(*_rgb(colour), 0.35 + 0.65 * float(velocity) / 127) for velocity in track.velocity[shown]]
+    ax.hlines(track.pitch[shown], begin[shown], end[shown], colors=colours, linewidth=2.2)
+    low, high = (int(track.pitch.min()), int(track.pitch.max())) if len(track.pitch) else (60, 60)
+    wider = max(0, LEAST_SPAN - (high - low)) / 2
+    ax.set_ylim(low - wider - 1.5, high + wider + 1.5)
+    cs = [pitch for pitch in range(0, 128, 12) if low - wider - 1 <= pitch <= high + wider + 1]
+    ax.set_yticks(cs, [f"C{pitch // 12 - 1}" for pitch in cs])
+    for pitch in cs:
+        ax.axhline(pitch, color=GRID, linewidth=0.6, zorder=0)
 
 
 def _draw_sound(

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinebeat.beats.grid import BEATS_PER_BAR
+from kinebeat.accompaniment.harmony import scale_pitch_classes
+from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR
 from kinebeat.drums.kit import DRUMS
 from kinebeat.evaluation.alignment import Alignment, pooled_alignment
 from kinebeat.evaluation.tables import versions
+from kinebeat.keys import chord_spelled, key_spelled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from kinebeat.accompaniment.accompanist import Accompaniment
     from kinebeat.pipeline import Soundtrack
+    from kinebeat.score import Track
 
 
 def report(made: Soundtrack) -> dict[str, Any]:
@@ -43,6 +47,10 @@ def report(made: Soundtrack) -> dict[str, Any]:
             }
             for t, d, v in zip(time_s[inside], drum[inside], velocity[inside], strict=True)
         ],
+        **_harmony(made),
+        "accompaniment": [
+            _played(one, track) for one, track in zip(made.accompaniments, made.score.tracks[1:], strict=True)
+        ],
         "alignment": {
             "movement_to_sound": _alignment(pooled_alignment([events])),
             "sound_to_movement": _alignment(pooled_alignment([events], reverse=True)),
@@ -57,7 +65,40 @@ def report(made: Soundtrack) -> dict[str, Any]:
             "density": settings.density,
             "kit": settings.kit,
             "soundfont": None if settings.soundfont is None else str(settings.soundfont),
+            "instruments": list(settings.instruments),
+            "key": settings.key,
         },
+    }
+
+
+def _harmony(made: Soundtrack) -> dict[str, Any]:
+    """Key and chords, a chord for every half bar that is in the clip; the instruments share them."""
+    if not made.accompaniments:
+        return {"key": None, "chords": []}
+    key, symbols = made.accompaniments[0].key, made.accompaniments[0].chords.symbols
+    begin_s = made.grid.time_s(np.arange(len(symbols) + 1) * (STEPS_PER_BAR // 2))
+    inside = np.flatnonzero((begin_s[1:] > 0) & (begin_s[:-1] < made.duration_s))
+    chords = [{"time_s": round(float(begin_s[i]), 4), "chord": chord_spelled(int(symbols[i]), key)} for i in inside]
+    return {"key": key_spelled(key), "chords": chords}
+
+
+def _played(made: Accompaniment, track: Track) -> dict[str, Any]:
+    """What one instrument plays in the clip, and how much of it is in its key (minor: natural)."""
+    rows = zip(track.time_s, track.duration_s, track.pitch, track.velocity, strict=True)
+    in_key = np.isin(track.pitch % 12, scale_pitch_classes(made.key))
+    return {
+        "instrument": made.instrument,
+        "program": track.program,
+        "share_in_key": round(float(in_key.mean()), 4) if len(in_key) else None,
+        "notes": [
+            {
+                "time_s": round(float(time_s), 4),
+                "duration_s": round(float(length_s), 4),
+                "pitch": int(pitch),
+                "velocity": int(velocity),
+            }
+            for time_s, length_s, pitch, velocity in rows
+        ],
     }
 
 
