@@ -1,8 +1,8 @@
 """Kinebeat hears the rhythm in human movement.
 
 `soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
-noun that led to it. `hear(path)` stops at the beats: a `Heard`. Importing the package is quick and silent; what is
-heavy is loaded when it is first used.
+noun that led to it. `hear(path)` stops at the beats: a `Heard`. `accompany(path)` plays piano or guitar to the drums of
+a MIDI file: an `Arrangement`. Importing the package is quick and silent; what is heavy is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kinebeat.accents import Accents
+    from kinebeat.arrangement import Arrangement, accompany
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.drums.track import DrumTrack
     from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Accents": "kinebeat.accents",
+    "Arrangement": "kinebeat.arrangement",
     "BeatGrid": "kinebeat.beats.grid",
     "DrumTrack": "kinebeat.drums.track",
     "Heard": "kinebeat.hearing",
@@ -38,12 +40,14 @@ _HOME = {
     "Rhythm": "kinebeat.rhythm",
     "Score": "kinebeat.score",
     "Soundtrack": "kinebeat.pipeline",
+    "accompany": "kinebeat.arrangement",
     "hear": "kinebeat.hearing",
     "soundtrack": "kinebeat.pipeline",
 }
 
 __all__ = [
     "Accents",
+    "Arrangement",
     "BeatGrid",
     "DrumTrack",
     "Heard",
@@ -56,6 +60,7 @@ __all__ = [
     "Rhythm",
     "Score",
     "Soundtrack",
+    "accompany",
     "hear",
     "soundtrack",
 ]

@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 
+class Instrument(StrEnum):
+    """Who plays beside the drums."""
+
+    PIANO = "piano"
+    GUITAR = "guitar"
+
+
 class Original(StrEnum):
     """What becomes of the clip's own sound."""
 
@@ -25,6 +32,19 @@ PoseOption = Annotated[Path | None, typer.Option(help="Use these keypoints inste
 SeedOption = Annotated[int, typer.Option(help="The one source of chance: same seed, same soundtrack.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that look for the person.", show_default="all cores", min=1)
+]
+PlayersOption = Annotated[
+    list[Instrument] | None, typer.Option("--with", help="Who plays on top of the drums; may be given twice.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help='Key of piano and guitar, such as "A minor", Bb or F#m.', show_default="drawn by the seed"),
+]
+KITS_HELP = "standard, room, power, electronic, tr808, jazz, brush, orchestra"
+KitOption = Annotated[str, typer.Option(help=KITS_HELP)]
+SoundfontOption = Annotated[Path | None, typer.Option(help="An .sf2 soundfont to play with.")]
+StemsOption = Annotated[
+    Path | None, typer.Option(help="Also write each track as a WAV into this folder; together they are the music.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", envvar="KINEBEAT_DATA")]

@@ -1,4 +1,4 @@
-"""The verbs of whoever has a clip: `soundtrack`, `demo`, `beats`, `pose`."""
+"""The verbs of whoever has a clip, or drums: `soundtrack`, `demo`, `accompany`, `beats`, `pose`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ import typer
 
 from kinebeat import __version__
 from kinebeat.cli.options import (
+    KITS_HELP,
+    Instrument,
+    KeyOption,
+    KitOption,
     Original,
+    PlayersOption,
     PoseOption,
     QuietOption,
     SeedOption,
+    SoundfontOption,
     SourceArgument,
+    StemsOption,
     TempoOption,
     WorkersOption,
 )
 from kinebeat.cli.screen import progress_bar, warn
 
 if TYPE_CHECKING:
+    from kinebeat.arrangement import Arrangement
     from kinebeat.hearing import Heard
     from kinebeat.outputs import Outputs
     from kinebeat.pipeline import Soundtrack
@@ -46,16 +54,17 @@ def soundtrack(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Video to write.", show_default="CLIP.soundtrack.mp4")
     ] = None,
-    midi: Annotated[Path | None, typer.Option(help="Also write the drums as MIDI.")] = None,
+    players: PlayersOption = None,
+    key: KeyOption = None,
+    midi: Annotated[Path | None, typer.Option(help="Also write the notes as MIDI.")] = None,
     wav: Annotated[Path | None, typer.Option(help="Also write the sound as WAV.")] = None,
+    stems: StemsOption = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw movement, beats and drums as PNG.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write times, alignment and settings as JSON.")] = None,
     tempo: TempoOption = None,
-    density: Annotated[float, typer.Option(help="How busy the drums are: 0.1 to 2, 1 is a drummer's.")] = 1.0,
-    kit: Annotated[
-        str, typer.Option(help="standard, room, power, electronic, tr808, jazz, brush, orchestra")
-    ] = "standard",
-    soundfont: Annotated[Path | None, typer.Option(help="An .sf2 soundfont to play with.")] = None,
+    density: Annotated[float, typer.Option(help="How busy the players are: 0.1 to 2, 1 is a drummer's.")] = 1.0,
+    kit: KitOption = "standard",
+    soundfont: SoundfontOption = None,
     original: Annotated[Original, typer.Option(help="The clip's own sound.")] = Original.MUTE,
     pose: PoseOption = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw skeleton and hits on the picture.")] = False,
@@ -64,17 +73,18 @@ def soundtrack(
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a soundtrack whose drums land on the movement."""
+    """Make a soundtrack whose drums land on the movement, with piano or guitar on top if wanted."""
     from kinebeat import soundtrack as make
     from kinebeat.outputs import Outputs, check_outputs, default_outputs
 
-    chosen = Outputs(out, midi, wav, plot, report)
+    instruments = [player.value for player in players or ()]
+    chosen = Outputs(out, midi, wav, plot, report, stems)
     if out is None:
         chosen = default_outputs(source, chosen)
     numbered = [chosen.numbered(n + 1) if variants > 1 else chosen for n in range(variants)]
     inputs = [path for path in (source, pose, soundfont) if path is not None]
     for outputs in numbered:
-        check_outputs(outputs, inputs)
+        check_outputs(outputs, inputs, instruments)
     with progress_bar(quiet) as progress:
         made = make(
             source,
@@ -84,6 +94,8 @@ def soundtrack(
             kit=kit,
             soundfont=soundfont,
             seed=seed,
+            instruments=instruments,
+            key=key,
             workers=workers,
             progress=progress,
         )
@@ -97,6 +109,7 @@ def soundtrack(
                 wav=outputs.wav,
                 plot=outputs.plot,
                 report=outputs.report,
+                stems=outputs.stems,
                 original=original.value,
                 overlay=overlay,
                 progress=progress,
@@ -113,6 +126,8 @@ def soundtrack(
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Video to write.")] = Path("kinebeat-demo.mp4"),
     seconds: Annotated[float, typer.Option(help="Length of the demo.", min=2, max=120)] = 12.0,
+    players: PlayersOption = None,
+    key: KeyOption = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw movement, beats and drums as PNG.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw skeleton and hits on the picture.")] = False,
     seed: SeedOption = 0,
@@ -134,11 +149,66 @@ def demo(
         clip = Path(folder) / "dancer.mp4"
         progress("drawing", 0.0)
         draw_puppet_video(clip, duration_s=seconds, seed=seed)
-        made = make(clip, seed=seed, workers=workers, progress=progress)
+        instruments = [player.value for player in players or ()]
+        made = make(clip, seed=seed, instruments=instruments, key=key, workers=workers, progress=progress)
         warnings = [*made.warnings, *made.save(out, plot=plot, overlay=overlay, progress=progress)]
     warn(warnings)
     if not quiet:
         _summarise(made, Outputs(video=out, plot=plot))
+
+
+@app.command()
+def accompany(
+    source: Annotated[Path, typer.Argument(help="A MIDI file in 4/4 with drums.")],
+    players: Annotated[
+        list[Instrument] | None,
+        typer.Option("--with", help="Who plays; may be given twice.", show_default="piano"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="MIDI file to write.", show_default="DRUMS.accompanied.mid")
+    ] = None,
+    wav: Annotated[Path | None, typer.Option(help="Also write the sound as WAV.")] = None,
+    stems: StemsOption = None,
+    key: KeyOption = None,
+    density: Annotated[float, typer.Option(help="How busy they are: 0.1 to 2, 1 is as songs are.")] = 1.0,
+    temperature: Annotated[
+        float | None, typer.Option(help="How daring they are: up to 2, less is plainer.", show_default="0.95")
+    ] = None,
+    kit: Annotated[str | None, typer.Option(help=KITS_HELP, show_default="the file's")] = None,
+    soundfont: SoundfontOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Play piano or guitar to the drums of a MIDI file."""
+    from kinebeat import accompany as make
+    from kinebeat.outputs import Outputs, check_outputs
+
+    instruments = [player.value for player in players or (Instrument.PIANO,)]
+    midi = source.parent / f"{source.stem}.accompanied.mid" if out is None else out
+    outputs = Outputs(midi=midi, wav=wav, stems=stems)
+    check_outputs(outputs, [path for path in (source, soundfont) if path is not None], instruments)
+    with progress_bar(quiet) as progress:
+        made = make(
+            source,
+            instruments,
+            key=key,
+            density=density,
+            temperature=temperature,
+            kit=kit,
+            soundfont=soundfont,
+            seed=seed,
+            progress=progress,
+        )
+        said = made.save(outputs.midi, wav=wav, stems=stems, progress=progress)
+    warn([*made.warnings, *said])
+    if not quiet:
+        grid = made.drums.grid
+        print(
+            f"{grid.tempo_bpm:.1f} BPM, {int(made.drums.hits.sum())} drum hits in {grid.beats_s[-1]:.1f} s; "
+            f"{_in_words(made)}"
+        )
+        for path in outputs.paths():
+            print(f"wrote {path}")
 
 
 @app.command()
@@ -188,12 +258,22 @@ def pose(
         save_pose(track, out)
 
 
+def _in_words(made: Soundtrack | Arrangement) -> str:
+    """Who plays how many notes, and in which key."""
+    from kinebeat.keys import key_spelled
+
+    tracks = made.score.tracks[1:]
+    players = " and ".join(f"{track.name.lower()} ({len(track.time_s)} notes)" for track in tracks)
+    return f"{players} in {key_spelled(made.accompaniments[0].key)}"
+
+
 def _summarise(made: Soundtrack, outputs: Outputs) -> None:
     """A few lines on what came out."""
     heard = {"movement": "heard in the movement", "accents": "fitted to the accents", "tempo": "as asked"}
     print(
         f"{made.grid.tempo_bpm:.1f} BPM ({heard[made.grid.source]}), {len(made.accents.times_s)} accents, "
         f"{int(made.drums.hits.sum())} drum hits in {made.duration_s:.1f} s"
+        + (f"; {_in_words(made)}" if made.accompaniments else "")
     )
     for path in outputs.paths():
         print(f"wrote {path}")
