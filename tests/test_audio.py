@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import av
@@ -209,6 +210,41 @@ def test_duck_lowers_the_clips_sound_and_more_under_a_drum(tmp_path: Path) -> No
     under = np.abs(ducked - alone)[round(2.01 * RATE_HZ) : round(2.06 * RATE_HZ)].max()
     assert under < 0.5 * calm
     assert np.abs(ducked[round(3.8 * RATE_HZ) :]).max() == pytest.approx(calm, rel=0.05)
+
+
+def holding(score: Score, pitch: int = 60, level_db: float = 0.0) -> Score:
+    """The same with a piano that holds a note all the time."""
+    end_s = score.duration_s
+    notes = np.array([0.0]), np.array([end_s]), np.array([pitch]), np.array([100])
+    return replace(score, tracks=(*score.tracks, Track("Piano", 0, False, *notes, level_db=level_db)))
+
+
+def test_only_drums_push_the_clips_sound_away(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", tone(level=0.3))
+    score = holding(drumming([2.0], velocity=127, pitch=42))
+
+    def clips_part(end_s: float) -> float:
+        both, music = (drawn(mix(score, clip=clip, original="duck")) for clip in (path, silent))
+        stretch = slice(round((end_s - 0.1) * RATE_HZ), round(end_s * RATE_HZ))
+        return float(np.abs(both - music)[stretch].max())
+
+    silent = write_clip(tmp_path / "quiet.mkv", tone(level=0.002))
+    assert clips_part(1.0) == pytest.approx(0.3 * 10 ** (-6 / 20), rel=0.05)
+    assert clips_part(2.1) < 0.6 * clips_part(1.0)
+
+
+def test_stems_are_the_tracks_of_the_music(tmp_path: Path) -> None:
+    score = holding(drumming([0.5, 1.0, 11.0], end_s=12.0))
+    mixed = mix(score)
+    drums, piano = (np.concatenate(list(mixed.stem(number))) for number in (0, 1))
+    assert np.abs(drums + piano - drawn(mixed)).max() < 1e-6
+    assert np.array_equal(drawn(mixed), drawn(mixed))
+    assert not drums[: round(0.49 * RATE_HZ)].any()
+    assert piano[: round(0.49 * RATE_HZ)].any()
+    # With the clip's own sound they are what they are without it.
+    path = write_clip(tmp_path / "clip.mkv", tone(level=0.9))
+    kept = mix(score, clip=path, original="keep")
+    assert np.array_equal(np.concatenate(list(kept.stem(1))), piano)
 
 
 def test_mute_and_a_clip_without_sound_are_the_music_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kinebeat.balance import balanced
 from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import OptionError
 from kinebeat.soundfont import SoundFont, open_soundfont
-from kinebeat.synth import BLOCK_S, RATE_HZ, missing_programs, render, render_blocks
+from kinebeat.synth import BLOCK_S, RATE_HZ, Sampler, missing_programs, render, render_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -98,17 +98,18 @@ def mix(
     font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
     warnings = missing_programs(score, font)
     score = balanced(score, font)
+    sampler = Sampler(font)  # music is rendered twice, and once more for stems
     frames = round(score.duration_s * RATE_HZ)
 
     def music() -> Blocks:
-        return _faded(render_blocks(score, font), frames)
+        return _faded(render_blocks(score, sampler=sampler), frames)
 
     levels = _levels(music(), frames)
     gain = alone = _music_gain(float(levels.max(initial=0)))
 
     def stem(track: int) -> Blocks:
         one = replace(score, tracks=(score.tracks[track],))
-        return (block * np.float32(alone) for block in _faded(render_blocks(one, font), frames))
+        return (block * np.float32(alone) for block in _faded(render_blocks(one, sampler=sampler), frames))
 
     if original != "mute" and clip is not None:
         own = clip_audio(clip, frames)
@@ -127,7 +128,13 @@ def mix(
             stem,
         )
     gain *= _amplitude(BESIDE_ORIGINAL_DB)
-    curve = _duck_curve(levels * gain) if original == "duck" else np.ones(len(levels) + 1, np.float32)
+    curve = np.ones(len(levels) + 1, np.float32)
+    if original == "duck":
+        drums = replace(score, tracks=tuple(track for track in score.tracks if track.is_drum))
+        pushing = levels
+        if len(drums.tracks) < len(score.tracks):
+            pushing = _levels(_faded(render_blocks(drums, sampler=sampler), frames), frames)
+        curve = _duck_curve(pushing * gain)
 
     def both() -> Blocks:
         begin = 0

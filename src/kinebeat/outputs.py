@@ -222,9 +222,11 @@ def _write_video(
 def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
     from kinebeat.audio import envelope
     from kinebeat.evaluation.alignment import pooled_alignment
+    from kinebeat.keys import key_spelled
     from kinebeat.plot import Curve, plot
 
     score = pooled_alignment([made.events()])
+    key = f", {key_spelled(made.accompaniments[0].key)}" if made.accompaniments else ""
     plot(
         out,
         duration_s=made.duration_s,
@@ -235,7 +237,7 @@ def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
         drums=made.drums,
         others=made.score.tracks[1:],
         outline=envelope(sound.blocks(), sound.frames, PLOT_POINTS),
-        title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM",
+        title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM{key}",
         note=f"alignment of movement with sound {score.score:.2f}, shifted at random "
         f"{score.null_mean:.2f} +- {score.null_sd:.2f} (z = {score.z:.1f})",
     )

@@ -72,7 +72,11 @@ class Sampler:
 
 
 def render_blocks(
-    score: Score, soundfont: SoundFont | str | Path | None = None, *, block_s: float = BLOCK_S
+    score: Score,
+    soundfont: SoundFont | str | Path | None = None,
+    *,
+    block_s: float = BLOCK_S,
+    sampler: Sampler | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Play a score, from time 0 to the clip's end.
 
@@ -80,6 +84,7 @@ def render_blocks(
         score: the music.
         soundfont: an opened font, its path, or None for the one that `find_soundfont` finds.
         block_s: length of a block in seconds; it changes memory, not sound.
+        sampler: remembers the notes' waves between calls with one font; a new one if None.
 
     Yields:
         (N, 2) float32, left and right at 48 kHz; they may exceed 1. Together round(duration_s * 48000) frames.
@@ -87,8 +92,9 @@ def render_blocks(
     Raises:
         InputError: the soundfont cannot be used.
     """
-    font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
-    sampler = Sampler(font)
+    if sampler is None:
+        sampler = Sampler(soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont))
+    font = sampler.font
     notes = _notes(score, font)
     end = round(score.duration_s * RATE_HZ)
     size = max(1, round(block_s * RATE_HZ))
@@ -300,7 +306,7 @@ def _filtered(wave: NDArray[np.float64], zone: Zone, modulation: NDArray[np.floa
     from scipy.signal import lfilter
 
     begins = np.zeros(1, np.int64)
-    if depth and np.ptp(cents) > 1:
+    if depth:
         places = np.arange(0, len(wave), CONTROL_FRAMES)
         begins = places[np.flatnonzero(np.diff(np.round(cents[places] / CONTROL_CENTS), prepend=np.nan))]
     state = np.zeros(2)
