@@ -29,7 +29,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
         yield lambda _stage, _share: None
         return
     with Progress(
-        TextColumn("{task.description:>10}"),
+        TextColumn("{task.description:>13}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
