@@ -85,6 +85,18 @@ def test_where_nobody_is_nothing_is_played():
     assert (made.part.onset == 4 * 48).any()  # the cadence
 
 
+def test_within_a_bar_too_nobody_plays_where_nobody_is():
+    present = np.ones(BARS * STEPS_PER_BAR, bool)
+    present[STEPS_PER_BAR + 5 : STEPS_PER_BAR + 11] = False
+    present[5 * STEPS_PER_BAR : 5 * STEPS_PER_BAR + 2] = False
+    gone = np.repeat(~present, 3)
+    for seed in range(8):
+        (made,) = played(present=present, seed=seed)
+        assert (made.part.onset == 4 * 48).any()  # the cadence: somebody is there at its beginning
+        for begin, length in zip(made.part.onset, made.part.duration, strict=True):
+            assert not gone[begin : begin + length].any()
+
+
 def test_energy_shapes_how_many_notes_there_are_and_how_loud():
     energy = np.repeat([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], STEPS_PER_BAR)
     many, quiet, loud = [], [], []

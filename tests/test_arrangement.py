@@ -89,6 +89,8 @@ def test_same_seed_same_notes(source, made):
     other = kinebeat.accompany(source, ("guitar", "piano"), key="Em", seed=3)
     assert other.accompaniments[0].part != made.accompaniments[0].part
     assert other.warnings == ()
+    alone = kinebeat.accompany(source, "guitar", key="Em", seed=2)
+    assert alone.accompaniments[0].part == made.accompaniments[0].part
     bold = kinebeat.accompany(source, ("guitar", "piano"), key="Em", seed=2, temperature=1.9)
     assert bold.accompaniments[0].part != made.accompaniments[0].part
     sparse = kinebeat.accompany(source, ("guitar", "piano"), key="Em", seed=2, density=0.2)

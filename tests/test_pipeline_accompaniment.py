@@ -136,6 +136,29 @@ def test_what_cannot_be_is_refused_before_the_work(mover, options, words):
     assert seen == []
 
 
+def test_where_nobody_is_nothing_sounds(tmp_path):
+    times_s = frame_times_s(14.0)
+    body = swing_arms(standing(times_s), sharp_moves(times_s, np.arange(1, 13.5, 0.5)))
+    body[(times_s > 5) & (times_s < 9)] = np.nan
+    save_pose(track(body, times_s), tmp_path / "gone.npz")
+    found = kinebeat.soundtrack(tmp_path / "gone.npz", seed=SEED, instruments=("piano", "guitar"))
+    for played in found.score.tracks[1:]:
+        sounds = (played.time_s < 8.7) & (played.time_s + played.duration_s > 5.3)
+        assert not sounds.any()
+        assert (played.time_s > 9).any()
+
+
+def test_a_clip_that_is_too_short_says_so(tmp_path):
+    times_s = frame_times_s(0.7)
+    body = swing_arms(standing(times_s), sharp_moves(times_s, np.array([0.3])))
+    save_pose(track(body, times_s), tmp_path / "short.npz")
+    found = kinebeat.soundtrack(tmp_path / "short.npz", seed=SEED, instruments=("piano",))
+    assert "the piano has nothing to play in so short a clip" in found.warnings
+    assert len(found.score.tracks[1].time_s) == 0
+    assert found.save(wav=tmp_path / "a.wav", report=tmp_path / "a.json", plot=tmp_path / "a.png") == ()
+    assert json.loads((tmp_path / "a.json").read_text())["accompaniment"][0]["share_in_key"] is None
+
+
 def test_the_report_says_key_chords_and_notes(tmp_path, made, alone):
     made.save(report=tmp_path / "a.json", midi=tmp_path / "a.mid")
     said = json.loads((tmp_path / "a.json").read_text())

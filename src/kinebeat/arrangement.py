@@ -11,7 +11,7 @@ import numpy as np
 from kinebeat.beats.grid import STEPS_PER_BAR
 from kinebeat.clock import Clock
 from kinebeat.errors import OptionError
-from kinebeat.pipeline import Settings, checked
+from kinebeat.pipeline import Settings, checked, each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ class Arrangement:
 
 def accompany(
     source: str | Path,
-    instruments: Sequence[str] = ("piano",),
+    instruments: str | Sequence[str] = "piano",
     *,
     key: str | None = None,
     density: float = 1.0,
@@ -131,7 +131,7 @@ def accompany(
     if temperature is not None and not 0.0 < temperature <= 2.0:
         raise OptionError(f"temperature {temperature:g}: expected more than 0 and at most 2")
     font = None if soundfont is None else Path(soundfont)
-    settings = Settings(None, density, "standard" if kit is None else kit, font, seed, tuple(instruments), key)
+    settings = Settings(None, density, "standard" if kit is None else kit, font, seed, each(instruments), key)
     settings = checked(settings)
     clock = Clock(progress, {})
     with clock.stage("drums"):

@@ -162,7 +162,7 @@ def soundtrack(
     kit: str = "standard",
     soundfont: str | Path | None = None,
     seed: int = 0,
-    instruments: Sequence[str] = (),
+    instruments: str | Sequence[str] = (),
     key: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -187,7 +187,7 @@ def soundtrack(
         OptionError: an option is outside what it may be.
     """
     font = None if soundfont is None else Path(soundfont)
-    settings = checked(Settings(tempo_bpm, density, kit, font, seed, tuple(instruments), key))
+    settings = checked(Settings(tempo_bpm, density, kit, font, seed, each(instruments), key))
     heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, workers=workers, progress=progress)
     clock = Clock(progress, heard.seconds)
     with clock.stage("beats"):
@@ -198,6 +198,11 @@ def soundtrack(
     warnings = list(heard.warnings)
     if not len(accents.times_s):
         warnings.append("there are no accents; the drums only keep the beat, quietly")
+    warnings += [
+        f"the {track.name.lower()} has nothing to play in so short a clip"
+        for track in score.tracks[1:]
+        if not len(track.time_s)
+    ]
     return Soundtrack(
         source=heard.source,
         video=heard.video,
@@ -214,6 +219,11 @@ def soundtrack(
         warnings=tuple(warnings),
         seconds=clock.seconds,
     )
+
+
+def each(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Names one by one; a single one may come alone."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def checked(settings: Settings) -> Settings:

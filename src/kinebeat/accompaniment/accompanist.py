@@ -143,7 +143,7 @@ class Accompanist:
             part, chords = play(
                 self._model, [heard], [wish], [own_seed], temperature=temperature, top_k=top_k, progress=told
             )[0]
-            made.append(Accompaniment(instrument, drums.grid, _shaded(part, moved), chords, home))
+            made.append(Accompaniment(instrument, drums.grid, _shaded(part, moved, seen), chords, home))
         return made
 
 
@@ -175,11 +175,11 @@ def _tempo_of_bars(grid: BeatGrid) -> tuple[float, ...]:
 
 
 def _last_bar(grid: BeatGrid, present: NDArray[np.bool_], duration_s: float) -> int:
-    """The bar in which the piece ends: the last that is heard long enough and has anyone in it."""
+    """The bar in which the piece ends: the last that is heard long enough and has anyone in it when it begins."""
     begins_s = grid.beats_s[:-1:BEATS_PER_BAR]
     long_enough = begins_s <= max(0.0, duration_s - LAST_S)
-    anyone = present.reshape(-1, STEPS_PER_BAR).mean(1) >= LEAST_PRESENT
-    found = np.flatnonzero(long_enough & anyone)
+    bars = present.reshape(-1, STEPS_PER_BAR)
+    found = np.flatnonzero(long_enough & bars[:, 0] & (bars.mean(1) >= LEAST_PRESENT))
     return int(found[-1]) if len(found) else 0
 
 
@@ -194,7 +194,12 @@ def _notes(
     return tuple(np.where(there, notes_bin(np.maximum(1, np.rint(places))), 0).tolist())
 
 
-def _shaded(part: Part, energy: NDArray[np.float64]) -> Part:
-    """The part as loud as the movement is large, and without notes that run into each other."""
-    gain = QUIET_GAIN + (FULL_GAIN - QUIET_GAIN) * energy[part.onset // POSITIONS_PER_STEP]
-    return part_from_notes(part.bars, part.onset, part.duration, part.pitch, np.rint(part.velocity * gain))
+def _shaded(part: Part, energy: NDArray[np.float64], present: NDArray[np.bool_]) -> Part:
+    """The part as loud as the movement is large, silent where nobody is, and without notes that run into each other."""
+    step = part.onset // POSITIONS_PER_STEP
+    gain = QUIET_GAIN + (FULL_GAIN - QUIET_GAIN) * energy[step]
+    gone = np.append(np.flatnonzero(~present) * POSITIONS_PER_STEP, np.iinfo(np.int64).max)
+    longest = gone[np.searchsorted(gone, part.onset, side="right")] - part.onset
+    kept = present[step]
+    notes = part.onset, np.minimum(part.duration, longest), part.pitch, np.rint(part.velocity * gain)
+    return part_from_notes(part.bars, *(column[kept] for column in notes))
