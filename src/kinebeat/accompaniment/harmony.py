@@ -131,13 +131,26 @@ def sounding(bars: int, onset: ArrayLike, duration: ArrayLike, pitch: ArrayLike)
 
 def find_key(sound: NDArray[np.bool_]) -> int:
     """The key of what sounds (P, 128), `NO_KEY` for silence or for all pitch classes alike."""
-    weight = _by_class(sound.sum(0)[None])[0]
+    if not sound.any():
+        return NO_KEY
+    return key_of(_by_class(sound.sum(0)[None])[0], int(np.flatnonzero(sound.any(0))[0]) % 12)
+
+
+def key_of(weight: NDArray[np.float64], bass: int = 0) -> int:
+    """The key in which pitch classes weigh so much.
+
+    Args:
+        weight: (12,) from C, of any scale.
+        bass: the pitch class that a tie goes to.
+
+    Returns:
+        The key's number, `NO_KEY` if all weigh alike.
+    """
     if np.ptp(weight) == 0:
         return NO_KEY
-    lowest = int(np.flatnonzero(sound.any(0))[0]) % 12
     away_from_mean = weight - weight.mean()
     scores = _PROFILES_OF_KEYS @ (away_from_mean / np.linalg.norm(away_from_mean))
-    away = (np.arange(24) % 12 - lowest) % 12 + 12 * (np.arange(24) // 12)
+    away = (np.arange(24) % 12 - bass) % 12 + 12 * (np.arange(24) // 12)
     return int(np.argmax(scores - _TIE * away))
 
 

@@ -1,0 +1,195 @@
+"""The beats of a song that somebody dances to, so that drums can join it; librosa hears them.
+
+A song is read in blocks, so a long one needs hardly more memory than a short one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kinebeat.accompaniment.harmony import key_of
+from kinebeat.beats.grid import BEATS_PER_BAR, BeatGrid
+from kinebeat.clip_audio import clip_audio
+from kinebeat.errors import InputError
+from kinebeat.synth import RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+SONG_HZ = RATE_HZ // 2
+"""At which songs are listened to."""
+HOP, FFT = 256, 2048
+BANDS = 40
+"""Mel bands of the onset envelope."""
+BASS_BANDS = 2
+"""The lowest of them: where the bass drum is."""
+BLOCK_FRAMES = 4096
+LEAST_BEATS = 8
+LEAST_PULSE = 2.0
+"""How much stronger onsets on the beats are than the mean of all, at least, for there to be a beat."""
+LATE_S = -0.017
+"""By how much the onset envelope is late: it is early, since a frame looks ahead."""
+STRAY = 0.15
+"""A beat is believed if the gaps beside it are this near to whole beats."""
+
+
+@dataclass(frozen=True)
+class Song:
+    """What is heard in a song.
+
+    Attributes:
+        path: the file.
+        grid: its beats, in whole bars that cover the clip; `source` is "song".
+        key: a number of `kinebeat.accompaniment.harmony`, for those who play along.
+        pulse: how many times stronger its onsets are on the beats than on the mean.
+    """
+
+    path: Path
+    grid: BeatGrid
+    key: int
+    pulse: float
+
+
+def hear_song(path: str | Path, duration_s: float, progress: Callable[[float], None] | None = None) -> Song:
+    """Hear the beats of a song, or of a video's own sound.
+
+    Args:
+        path: a sound or video file.
+        duration_s: length of the clip; the song is heard so far, and its beat goes on if it is shorter.
+        progress: called with the share done, in [0, 1].
+
+    Raises:
+        InputError: there is no sound in the file, or no beat in the sound.
+    """
+    import librosa
+
+    path, report = Path(path), progress or (lambda _share: None)
+    found = clip_audio(path, round(duration_s * RATE_HZ))
+    if found.warnings:
+        raise InputError(path, "has no sound to take a beat from", "give a sound file, or leave the background out")
+    mel, classes = [], []
+    filters = librosa.filters.mel(sr=SONG_HZ, n_fft=FFT, n_mels=BANDS)
+    chroma = librosa.filters.chroma(sr=SONG_HZ, n_fft=FFT)
+    for block, share in _framed(found.blocks(), found.frames):
+        spectrum = np.abs(librosa.stft(block, n_fft=FFT, hop_length=HOP, center=False)) ** 2
+        mel.append((filters @ spectrum).astype(np.float32))
+        classes.append((chroma @ spectrum).astype(np.float32))
+        report(0.9 * share)
+    power = np.concatenate(mel, 1)
+    loudness = librosa.power_to_db(power, ref=np.max)
+    frame_s = HOP / SONG_HZ
+    onsets = librosa.onset.onset_strength(S=loudness, sr=SONG_HZ, hop_length=HOP, center=False)
+    kicks = _rise(power[:BASS_BANDS]) - _rise(power[BASS_BANDS:])
+    _, frames = librosa.beat.beat_track(onset_envelope=onsets, sr=SONG_HZ, hop_length=HOP)
+    pulse = float(onsets[frames].mean() / max(float(onsets.mean()), 1e-9)) if len(frames) else 0.0
+    if len(frames) < LEAST_BEATS or pulse < LEAST_PULSE:
+        remedy = "give a song with a clear beat, or leave the background out"
+        raise InputError(path, f"no beat is heard in its first {duration_s:.0f} s", remedy)
+    beats_s = _steady(_between(onsets, frames) * frame_s - LATE_S)
+    if len(beats_s) < LEAST_BEATS:
+        raise InputError(path, f"no steady beat is heard in its first {duration_s:.0f} s", remedy)
+    harmony = np.concatenate(classes, 1)
+    at = np.clip(np.rint((beats_s + LATE_S) / frame_s).astype(int), 0, len(onsets) - 1)
+    grid = _in_bars(beats_s, _downbeat(kicks, harmony, at), duration_s)
+    report(1.0)
+    return Song(path, grid, key_of(harmony.sum(1).astype(np.float64)), pulse)
+
+
+def _framed(blocks: Iterator[NDArray[np.float32]], frames: int) -> Iterator[tuple[NDArray[np.float32], float]]:
+    """Mono sound at `SONG_HZ` in pieces whose analysis frames follow on each other, and the share read so far.
+
+    The first frame is centred on time 0, each later one `HOP` later.
+    """
+    rest, read = np.zeros(FFT // 2, np.float32), 0
+    for block in blocks:
+        read += len(block)
+        even = block[: len(block) // 2 * 2].mean(1)
+        # Half the rate by the mean of neighbours: what folds back is far above what beats are heard by.
+        rest = np.concatenate([rest, even.reshape(-1, 2).mean(1)])
+        count = (len(rest) - FFT) // HOP + 1
+        if count >= BLOCK_FRAMES:
+            yield rest[: (count - 1) * HOP + FFT], read / max(frames, 1)
+            rest = rest[count * HOP :]
+    rest = np.concatenate([rest, np.zeros(FFT, np.float32)])
+    count = (len(rest) - FFT) // HOP + 1
+    yield rest[: (count - 1) * HOP + FFT], 1.0
+
+
+def _between(curve: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Where between frames the peak of each beat is: the highest near it, by a parabola."""
+    found = []
+    for frame in frames:
+        low = max(1, int(frame) - 2)
+        near = curve[low : min(int(frame) + 3, len(curve) - 1)]
+        top = low + int(near.argmax()) if len(near) else int(frame)
+        if not 0 < top < len(curve) - 1:
+            found.append(float(frame))
+            continue
+        before, peak, after = (float(x) for x in curve[top - 1 : top + 2])
+        bend = before - 2 * peak + after
+        found.append(top + (0.5 * (before - after) / bend if bend < 0 else 0.0))
+    return np.array(found)
+
+
+def _steady(heard_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats without strays and gaps, on a tempo that drifts but does not jump.
+
+    A beat is believed if the gaps beside it are whole numbers of beats; all beats from the first to the last of them
+    are put on a line through the nine believed ones nearest to it.
+    """
+    gaps = np.diff(heard_s)
+    period_s = np.array([np.median(gaps[max(0, i - 8) : i + 9]) for i in range(len(gaps))])
+    beats = np.maximum(1, np.rint(gaps / period_s))
+    whole = np.abs(gaps / period_s - beats) < STRAY
+    believed = np.append(whole, True) & np.insert(whole, 0, True)
+    known, known_s = np.insert(np.cumsum(beats), 0, 0)[believed], heard_s[believed]
+    if len(known) < 2:
+        return np.asarray(known_s)
+    found = []
+    for beat in np.arange(known[0], known[-1] + 1):
+        near = np.argsort(np.abs(known - beat), kind="stable")[:9]
+        found.append(float(np.polyfit(known[near] - beat, known_s[near], 1)[1]))
+    return np.array(found)
+
+
+def _rise(power: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How much louder some bands (K, T) get from frame to frame, (T,) with mean 1; 0 where nothing sounds."""
+    level = np.sqrt(power.sum(0, dtype=np.float64))
+    return _even(np.maximum(0, np.diff(level, prepend=level[:1])))
+
+
+def _even(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values whose mean size is 1."""
+    return np.asarray(values / max(float(np.abs(values).mean()), 1e-9))
+
+
+def _downbeat(kicks: NDArray[np.float64], classes: NDArray[np.float32], frames: NDArray[np.int64]) -> int:
+    """Which of the first four beats begins a bar: where there is bass but no snare, and the harmony changes. A guess.
+
+    Args:
+        kicks: (T,) how much the bass rises more than all above it.
+        classes: (12, T) pitch classes.
+        frames: (B,) of the beats.
+    """
+    shape = classes / np.maximum(np.linalg.norm(classes, axis=0), 1e-9)
+    between = [shape[:, a:b].mean(1) for a, b in pairwise(frames)]
+    change = np.array([0.0, *(np.linalg.norm(b - a) for a, b in pairwise(between)), 0.0])
+    struck = np.array([kicks[max(0, frame - 3) : frame + 4].sum() for frame in frames])
+    scores = _even(struck) + _even(change)
+    return int(np.argmax([scores[phase::BEATS_PER_BAR].mean() for phase in range(BEATS_PER_BAR)]))
+
+
+def _in_bars(beats_s: NDArray[np.float64], first: int, duration_s: float) -> BeatGrid:
+    """The beats in whole bars that cover the clip; beyond the ends the outermost tempo goes on."""
+    grid = BeatGrid(beats_s, source="song")
+    at = np.array([grid.step(0.0), grid.step(duration_s)]) / 4 - first
+    bars = np.arange(np.floor(at[0] / BEATS_PER_BAR), np.ceil(at[1] / BEATS_PER_BAR) + 1)
+    number = np.arange(bars[0] * BEATS_PER_BAR, bars[-1] * BEATS_PER_BAR + 1) + first
+    return BeatGrid(grid.time_s(4 * number), source="song")
