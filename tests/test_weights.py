@@ -34,7 +34,7 @@ def test_the_drums_weigh_less_than_ten_megabytes():
     assert 1 < megabytes(name for name in weights.registry() if name.startswith("drums")) < 10
 
 
-def test_all_networks_that_hear_the_beat_weigh_less_than_three_megabytes():
+def test_the_network_that_hears_the_beat_weighs_less_than_three_megabytes():
     assert 0.1 < megabytes(["beats"]) < 3
 
 
@@ -58,3 +58,8 @@ def test_a_damaged_weight_is_refused(tmp_path, monkeypatch):
     (tmp_path / "some.net.onnx").unlink()
     with pytest.raises(InputError, match="cannot be read"):
         weights.load("some")
+
+
+def test_a_model_that_is_not_there_says_so():
+    with pytest.raises(InputError, match=r"registry\.json.*'trumpet'"):
+        weights.load("trumpet")

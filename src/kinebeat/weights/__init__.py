@@ -77,10 +77,12 @@ def load(name: str) -> dict[str, NDArray[Any]]:
         name: a name in `registry()`.
 
     Raises:
-        InputError: the file is missing or is not the one that was shipped.
+        InputError: there is no such model, or a file of it is missing or is not the one that was shipped.
     """
-    weight = registry()[name]
     remedy = "install kinebeat again"
+    if name not in registry():
+        raise InputError(REGISTRY, f"expected a model {name!r} and found none", remedy)
+    weight = registry()[name]
     parts: dict[str, NDArray[Any]] = {key: np.array(value) for key, value in weight.constants.items()}
     for part, sha256 in weight.sha256.items():
         file = weight.file(part)
