@@ -122,6 +122,18 @@ def train_beat_corpus(context: typer.Context) -> None:
     _pass_on("kinebeat.beats.truth.corpus", context)
 
 
+@train_app.command("accompaniment", context_settings=PASSED_ON)
+def train_accompaniment(context: typer.Context) -> None:
+    """Train the network of piano and guitar; takes the options of python -m kinebeat.accompaniment.train."""
+    _pass_on("kinebeat.accompaniment.train", context)
+
+
+@train_app.command("accompaniment-corpus", context_settings=PASSED_ON)
+def train_accompaniment_corpus(context: typer.Context) -> None:
+    """Make the segments it learns from; takes the options of python -m kinebeat.accompaniment.corpus."""
+    _pass_on("kinebeat.accompaniment.corpus", context)
+
+
 def _pass_on(module: str, context: typer.Context) -> None:
     """Run the `main` of a training module with the words that are left on the command line."""
     try:
