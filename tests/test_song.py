@@ -3,37 +3,9 @@
 import numpy as np
 import pytest
 
-from kinebeat.audio import RATE_HZ, mix, write_wav
-from kinebeat.beats.grid import STEPS_PER_BAR, BeatGrid
-from kinebeat.drums.track import DrumTrack
 from kinebeat.errors import InputError
-from kinebeat.score import score_from_drums
 from kinebeat.song import hear_song
-
-KICK, SNARE, HAT = 0, 1, 3
-
-
-def beats_of(tempo_bpm, bars, drift=0.0, early=1.3):
-    """Beats that begin a little before the song does; each is longer than the one before by a share."""
-    lengths_s = 60 / tempo_bpm * (1 + drift) ** np.arange(4 * bars)
-    return np.concatenate([[0], np.cumsum(lengths_s)]) - early * 60 / tempo_bpm
-
-
-def drum_song(path, beats_s):
-    """A rock beat with quarters on the hi-hat."""
-    hits = np.zeros((4 * (len(beats_s) - 1), 9), bool)
-    hits[::STEPS_PER_BAR, KICK] = hits[10::STEPS_PER_BAR, KICK] = hits[4::8, SNARE] = hits[::4, HAT] = True
-    velocities = np.where(hits, np.float32(0.8), np.float32(0))
-    track = DrumTrack(BeatGrid(beats_s), hits, velocities, np.zeros(hits.shape, np.float32))
-    write_wav(mix(score_from_drums(track, float(beats_s[-1]))).blocks(), path)
-    return path
-
-
-def noise(path, seconds, level=0.1):
-    rng = np.random.default_rng(0)
-    block = (level * rng.standard_normal((round(seconds * RATE_HZ), 2))).astype(np.float32)
-    write_wav([block], path)
-    return path
+from songs import beats_of, drum_song, noise
 
 
 @pytest.mark.parametrize("tempo_bpm", [84.0, 120.0, 133.0])
@@ -92,3 +64,46 @@ def test_a_file_without_sound_is_refused(tmp_path):
         hear_song(tmp_path / "song.mp3", 5.0)
     with pytest.raises(InputError, match=r"nothing\.mp3"):
         hear_song(tmp_path / "nothing.mp3", 5.0)
+
+
+def test_a_song_is_heard_for_longer_than_a_short_clip_lasts(tmp_path):
+    beats_s = beats_of(110.0, 8)
+    song = hear_song(drum_song(tmp_path / "song.wav", beats_s), 2.0)
+    assert song.grid.beats_s[0] <= 0
+    assert song.grid.beats_s[-1] < 8.0, "the grid covers the clip and no more than a bar around it"
+    inside = beats_s[(beats_s > 0) & (beats_s < 2)]
+    assert np.abs(song.grid.beats_s[:, None] - inside).min(0).max() < 0.01
+
+
+@pytest.mark.parametrize("start_s", [-1.3, 2.35])
+def test_a_song_may_start_before_or_after_the_clip(tmp_path, start_s):
+    beats_s = beats_of(110.0, 10)
+    song = hear_song(drum_song(tmp_path / "song.wav", beats_s), 10.0, start_s=start_s)
+    assert song.start_s == start_s
+    inside = beats_s[(beats_s > max(start_s, 0)) & (beats_s < 10)] - start_s
+    assert np.abs(song.grid.beats_s[:, None] - inside).min(0).max() < 0.01
+    bars_s = beats_s[4::4] - start_s
+    bars_s = bars_s[(bars_s > 0) & (bars_s < 10)]
+    assert np.abs(song.grid.beats_s[::4, None] - bars_s).min(0).max() < 0.01
+
+
+def test_a_song_is_not_heard_where_it_is_silent(tmp_path):
+    path = drum_song(tmp_path / "song.wav", beats_of(120.0, 5, early=0.0))
+    with pytest.raises(InputError, match="silent from 11 s on"):
+        hear_song(path, 10.0, start_s=11.0)
+    late = hear_song(path, 40.0, start_s=-20.0)
+    assert np.diff(late.grid.beats_s) == pytest.approx(0.5, abs=0.003)
+    assert late.grid.beats_s[0] <= 0
+    assert late.pulse == pytest.approx(hear_song(path, 10.0).pulse, rel=0.02), "silence makes no beat clearer"
+
+
+def test_the_grid_is_cut_or_goes_on_as_the_clip_needs(tmp_path):
+    song = hear_song(drum_song(tmp_path / "song.wav", beats_of(120.0, 6)), 10.0)
+    for seconds in (4.0, 17.0):
+        beats_s = song.over(seconds).grid.beats_s
+        assert (len(beats_s) - 1) % 4 == 0
+        assert beats_s[0] <= 0 < beats_s[4]
+        assert beats_s[-5] < seconds <= beats_s[-1]
+        assert np.abs(((beats_s - song.grid.beats_s[0] + 0.25) % 0.5) - 0.25).max() < 0.02
+    assert song.over(4.0).grid.source == "song"
+    assert song.over(4.0).grid.confidence == song.grid.confidence == pytest.approx(1 - 1 / song.pulse)

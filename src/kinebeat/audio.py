@@ -15,6 +15,7 @@ import numpy as np
 from kinebeat.balance import balanced
 from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import OptionError
+from kinebeat.levels import HOP_FRAMES, SILENT_LUFS, amplitude, decibels, levels, limit_curve, loudness_lufs, shaped
 from kinebeat.soundfont import SoundFont, open_soundfont
 from kinebeat.synth import BLOCK_S, RATE_HZ, Sampler, missing_programs, render, render_blocks
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kinebeat.background import Background
     from kinebeat.score import Score
 
     Blocks = Iterator[NDArray[np.float32]]
@@ -32,15 +34,17 @@ __all__ = ["RATE_HZ", "Mix", "counted", "envelope", "mix", "render", "render_blo
 
 Original = Literal["keep", "duck", "mute"]
 
-HOP_FRAMES = 480  # levels are taken every 10 ms
 PEAK_DBFS = -2.0  # of the samples; AAC then stays below -1 (see `video_out.AUDIO_BITS_PER_S`)
 MOST_GAIN_DB = 9.0  # quiet music is made louder by no more than this, so that quiet stays quiet
 BESIDE_ORIGINAL_DB = -4.0  # the music's level where the clip's own sound plays on
 INAUDIBLE = 0.001  # a sound track that never gets louder than this is an empty one
+BESIDE_SONG_DB = -4.0  # the drums' loudness beside that of a song, each while it sounds
+QUIET_DB = 6.0  # drums whose peak alone would be lower by more than this stay as much quieter under a song
+LIMITED_DB = 1.5  # of the sum of music and song the limiter takes off no more
+SONG_FADE_S = 1.0  # a song that is longer than the clip goes out in
 DUCK_DB = -6.0  # the clip's own sound under music
 DUCK_MORE_DB = -10.0  # and how much further a drum pushes it
 DUCK_RELEASE_S = 0.35
-LIMIT_HOPS = 5  # the limiter takes 50 ms to come and to go
 FADE_S = 0.15  # the last notes ring into this fade at the very end
 
 
@@ -65,7 +69,10 @@ class Mix:
     _draw_track: Callable[[int], Blocks]
 
     def stem(self, track: int) -> Blocks:
-        """One track of the score alone, as it is in the music without the clip's own sound; they add up to it."""
+        """One track of the score alone, as it is in the music without the clip's own sound; they add up to it.
+
+        With a background they are as they are in the whole mix, and the background is the one after the last track.
+        """
         return self._draw_track(track)
 
     def blocks(self) -> Blocks:
@@ -79,8 +86,9 @@ def mix(
     soundfont: SoundFont | str | Path | None = None,
     clip: str | Path | None = None,
     original: Original = "mute",
+    background: Background | None = None,
 ) -> Mix:
-    """Mix the music of a score with the clip's own sound; as long as the clip, peak at most `PEAK_DBFS`.
+    """Mix the music of a score with the clip's own sound or a song; as long as the clip, peak at most `PEAK_DBFS`.
 
     Args:
         score: the music.
@@ -88,6 +96,7 @@ def mix(
         clip: the video whose sound is kept or ducked; None or a video without sound is silence.
         original: "keep" leaves the clip's sound as it is, "duck" lowers it and lowers it further under every
             drum, "mute" leaves it out.
+        background: a song that the music joins, `BESIDE_SONG_DB` below it; `clip` is not heard then.
 
     Raises:
         InputError: the soundfont or the clip cannot be used.
@@ -104,54 +113,130 @@ def mix(
     def music() -> Blocks:
         return _faded(render_blocks(score, sampler=sampler), frames)
 
-    levels = _levels(music(), frames)
-    gain = alone = _music_gain(float(levels.max(initial=0)))
+    heard = levels(music(), frames)
+    gain = _music_gain(float(heard.max(initial=0)))
+    if background is not None:
+        joined = _joined(score, sampler, background, heard)
+        if joined is not None:
+            return replace(joined, warnings=tuple(warnings))
+        warnings.append(f"{background.path.name} is silent for as long as the clip lasts")
 
     def stem(track: int) -> Blocks:
-        one = replace(score, tracks=(score.tracks[track],))
-        return (block * np.float32(alone) for block in _faded(render_blocks(one, sampler=sampler), frames))
+        if background is not None and track == len(score.tracks):
+            return background.blocks(frames)
+        return (block * np.float32(gain) for block in _played(score, sampler, frames, track))
 
-    if original != "mute" and clip is not None:
-        own = clip_audio(clip, frames)
-        warnings += own.warnings
-        heard = not own.warnings and float(_levels(own.blocks(), frames).max(initial=0)) > INAUDIBLE
-    else:
-        heard = False
-    if clip is None or not heard:
-        return Mix(
-            frames,
-            float(levels.max(initial=0)) * gain,
-            _decibels(gain),
-            levels,
-            tuple(warnings),
-            lambda: (block * np.float32(gain) for block in music()),
-            stem,
-        )
-    gain *= _amplitude(BESIDE_ORIGINAL_DB)
-    curve = np.ones(len(levels) + 1, np.float32)
+    alone = Mix(
+        frames,
+        float(heard.max(initial=0)) * gain,
+        decibels(gain),
+        heard,
+        tuple(warnings),
+        lambda: (block * np.float32(gain) for block in music()),
+        stem,
+    )
+    if original == "mute" or clip is None or background is not None:
+        return alone
+    own = clip_audio(clip, frames)
+    alone = replace(alone, warnings=(*warnings, *own.warnings))
+    if own.warnings or float(levels(own.blocks(), frames).max(initial=0)) <= INAUDIBLE:
+        return alone
+    beside = gain * amplitude(BESIDE_ORIGINAL_DB)
+    curve = np.ones(len(heard) + 1, np.float32)
     if original == "duck":
         drums = replace(score, tracks=tuple(track for track in score.tracks if track.is_drum))
-        pushing = levels
+        pushing = heard
         if len(drums.tracks) < len(score.tracks):
-            pushing = _levels(_faded(render_blocks(drums, sampler=sampler), frames), frames)
-        curve = _duck_curve(pushing * gain)
+            pushing = levels(_faded(render_blocks(drums, sampler=sampler), frames), frames)
+        curve = _duck_curve(pushing * beside)
 
     def both() -> Blocks:
-        begin = 0
-        for ours, theirs in zip(music(), _in_blocks(clip_audio(clip, frames).blocks(), frames), strict=True):
-            yield ours * np.float32(gain) + theirs * _at(curve, begin, len(ours))[:, None]
-            begin += len(ours)
+        theirs = shaped(_in_blocks(clip_audio(clip, frames).blocks(), frames), curve)
+        for ours, own_block in zip(music(), theirs, strict=True):
+            yield ours * np.float32(beside) + own_block
 
-    limit = _limit_curve(_levels(both(), frames))
+    limit = limit_curve(levels(both(), frames), amplitude(PEAK_DBFS))
 
     def limited() -> Blocks:
-        begin = 0
-        for block in both():
-            yield block * _at(limit, begin, len(block))[:, None]
-            begin += len(block)
+        return shaped(both(), limit)
 
-    peak = float(_levels(limited(), frames).max(initial=0))
-    return Mix(frames, peak, _decibels(gain), levels, tuple(warnings), limited, stem)
+    peak = float(levels(limited(), frames).max(initial=0))
+    return replace(alone, peak=peak, gain_db=decibels(beside), _draw=limited)
+
+
+def _joined(score: Score, sampler: Sampler, background: Background, heard: NDArray[np.float32]) -> Mix | None:
+    """The music of a score under a song; None if the song is silent.
+
+    One gain for all brings the sum to `LIMITED_DB` above the peak, and the limiter takes that off: it acts on few
+    moments and so little that it is not heard.
+
+    Args:
+        score: the music, balanced.
+        sampler: plays it.
+        background: the song.
+        heard: (H,) levels of the music.
+    """
+    frames = round(score.duration_s * RATE_HZ)
+    song_levels = levels(background.blocks(frames), frames)
+    if float(song_levels.max(initial=0)) <= INAUDIBLE:
+        return None
+    fade = _fade_curve(song_levels)
+
+    def song() -> Blocks:
+        return shaped(_in_blocks(background.blocks(frames), frames), fade)
+
+    def music() -> Blocks:
+        return _faded(render_blocks(score, sampler=sampler), frames)
+
+    drums = replace(score, tracks=tuple(track for track in score.tracks if track.is_drum))
+    drums_lufs = loudness_lufs(_faded(render_blocks(drums, sampler=sampler), frames), frames)
+    under = amplitude(_under_song_db(loudness_lufs(song(), frames), drums_lufs, float(heard.max(initial=0))))
+
+    def both() -> Blocks:
+        return (theirs + ours * np.float32(under) for ours, theirs in zip(music(), song(), strict=True))
+
+    raw = levels(both(), frames)
+    whole = min(amplitude(PEAK_DBFS + LIMITED_DB) / max(float(raw.max()), 1e-9), amplitude(MOST_GAIN_DB))
+    curve = limit_curve(raw * np.float32(whole), amplitude(PEAK_DBFS)) * np.float32(whole)
+
+    def stem(track: int) -> Blocks:
+        if track == len(score.tracks):
+            return shaped(song(), curve)
+        return (block * np.float32(under) for block in shaped(_played(score, sampler, frames, track), curve))
+
+    peak = float(levels(shaped(both(), curve), frames).max(initial=0))
+    return Mix(frames, peak, decibels(under * whole), heard, (), lambda: shaped(both(), curve), stem)
+
+
+def _under_song_db(song_lufs: float, drums_lufs: float, peak: float) -> float:
+    """What is done to the music's level so that its drums are heard with a song.
+
+    Drums that alone would stay quiet (`_music_gain`) are not made loud here either.
+
+    Args:
+        song_lufs: loudness of the song while it sounds.
+        drums_lufs: that of the drums, as the soundfont plays them.
+        peak: highest sample of the music, as the soundfont plays it.
+    """
+    if drums_lufs <= SILENT_LUFS:
+        return decibels(_music_gain(peak))
+    quiet_db = PEAK_DBFS - decibels(peak * _music_gain(peak))
+    return song_lufs + BESIDE_SONG_DB - drums_lufs - max(0.0, quiet_db - QUIET_DB)
+
+
+def _played(score: Score, sampler: Sampler, frames: int, track: int) -> Blocks:
+    """One track of a score alone."""
+    return _faded(render_blocks(replace(score, tracks=(score.tracks[track],)), sampler=sampler), frames)
+
+
+def _fade_curve(song_levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Gain of a song at every hop's border: it fades out where it ends, or longer where the clip ends before it."""
+    hops = len(song_levels)
+    end = int(np.flatnonzero(song_levels > INAUDIBLE)[-1]) + 1
+    length_s = SONG_FADE_S if end == hops else FADE_S
+    length = max(1.0, min(length_s * RATE_HZ / HOP_FRAMES, hops / 4))
+    phase = np.clip((np.arange(hops + 1) - (end - length)) / length, 0, 1)
+    return np.asarray(np.cos(np.pi / 2 * phase) ** 2, np.float32)
 
 
 def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> None:
@@ -210,17 +295,9 @@ def envelope(blocks: Iterable[NDArray[np.float32]], frames: int, points: int) ->
     return outline
 
 
-def _amplitude(decibels: float) -> float:
-    return float(10 ** (decibels / 20))
-
-
-def _decibels(amplitude: float) -> float:
-    return float(20 * np.log10(max(amplitude, 1e-9)))
-
-
 def _music_gain(peak: float) -> float:
     """The gain that brings the peak to `PEAK_DBFS`, but raises by no more than `MOST_GAIN_DB`."""
-    return min(_amplitude(PEAK_DBFS) / max(peak, 1e-9), _amplitude(MOST_GAIN_DB))
+    return min(amplitude(PEAK_DBFS) / max(peak, 1e-9), amplitude(MOST_GAIN_DB))
 
 
 def _faded(blocks: Blocks, frames: int) -> Blocks:
@@ -237,28 +314,6 @@ def _faded(blocks: Blocks, frames: int) -> Blocks:
             yield block
 
 
-def _levels(blocks: Blocks, frames: int) -> NDArray[np.float32]:
-    """Highest sample in every hop of a sound: (ceil(frames / HOP_FRAMES),) float32."""
-    levels = np.zeros(-(-frames // HOP_FRAMES), np.float32)
-    begin = 0
-    for block in blocks:
-        loud = np.abs(block).max(axis=1)
-        place = np.arange(begin, begin + len(block)) // HOP_FRAMES
-        starts = np.flatnonzero(np.diff(place, prepend=-1))
-        if len(starts):
-            here = place[starts]
-            levels[here] = np.maximum(levels[here], np.maximum.reduceat(loud, starts))
-        begin += len(block)
-    return levels
-
-
-def _at(curve: NDArray[np.float32], begin: int, size: int) -> NDArray[np.float32]:
-    """A curve with a value at every hop's border, read at every sample from `begin` on."""
-    place = np.arange(begin, begin + size) / HOP_FRAMES
-    read: NDArray[np.float64] = np.interp(place, np.arange(len(curve)), curve)
-    return read.astype(np.float32)
-
-
 def _duck_curve(levels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Gain of the clip's own sound at every hop's border: at once down before a drum, slowly up after it."""
     release = np.exp(-HOP_FRAMES / RATE_HZ / DUCK_RELEASE_S)
@@ -271,19 +326,6 @@ def _duck_curve(levels: NDArray[np.float32]) -> NDArray[np.float32]:
     # A drum 20 dB below full scale pushes half as far as a full one, one 40 dB below not at all.
     push = np.clip(1 + np.log10(np.maximum(strength, 1e-6)) / 2, 0, 1)
     return np.asarray(10 ** ((DUCK_DB + DUCK_MORE_DB * push) / 20), np.float32)
-
-
-def _limit_curve(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gain at every hop's border that keeps each hop below `PEAK_DBFS`, moving gently.
-
-    The gain needed is taken at its least over some hops around and then averaged over as many, which comes
-    down in time and never rises above what is needed.
-    """
-    needed = np.minimum(1, _amplitude(PEAK_DBFS) / np.maximum(levels, 1e-9))
-    padded = np.pad(needed, LIMIT_HOPS, constant_values=1)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * LIMIT_HOPS).min(axis=1)  # one value per border
-    smooth = np.pad(around, (LIMIT_HOPS // 2, LIMIT_HOPS - 1 - LIMIT_HOPS // 2), mode="edge")
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(smooth, LIMIT_HOPS).mean(axis=1), np.float32)
 
 
 def _in_blocks(blocks: Blocks, frames: int) -> Blocks:

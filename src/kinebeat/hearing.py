@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.audio import Original
+    from kinebeat.background import Background
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.clock import Progress
     from kinebeat.motion import Motion
     from kinebeat.pose.track import PoseTrack
+    from kinebeat.song import Song
     from kinebeat.video_in import VideoInfo
 
 LONGEST_STILL_S = 1.0
@@ -45,6 +47,7 @@ class Heard:
         grid: the beats; they cover the clip and reach beyond it (`beats_s` here has those inside).
         warnings: one line each, for the user.
         seconds: time spent by stage; saving adds its own.
+        song: whose beats they are; None if they are the movement's.
     """
 
     source: Path
@@ -55,6 +58,7 @@ class Heard:
     grid: BeatGrid
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    song: Song | None = None
 
     @property
     def beats_s(self) -> NDArray[np.float64]:
@@ -102,20 +106,22 @@ def hear(
     *,
     pose: str | Path | None = None,
     tempo_bpm: float | None = None,
+    background: Background | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Heard:
-    """Hear the beat of the movement in a clip.
+    """Hear the beat of the movement in a clip, or that of a song which the movement is to be heard with.
 
     Args:
         source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
         pose: keypoints to use with a video instead of looking for them.
         tempo_bpm: fixes the tempo.
+        background: the song whose beat it is; the movement's if None.
         workers: processes that look for the person; all cores if None.
         progress: called with the stage and the share of it that is done.
 
     Raises:
-        InputError: the source cannot be used, or nobody is seen in it.
+        InputError: the source cannot be used, nobody is seen in it, or no beat is heard in the background.
         OptionError: the tempo is outside what it may be.
     """
     from kinebeat.pose import is_keypoints, read_pose
@@ -126,6 +132,7 @@ def hear(
         check_tempo(tempo_bpm)
     clock = Clock(progress, {})
     video = None if is_keypoints(source) else probe(source)
+    song = None if video is None else _song(background, video.duration_s, clock)  # what fails quickly comes first
     with clock.stage("pose") as report:
         track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
     if not np.isfinite(track.xy).any():
@@ -135,10 +142,20 @@ def hear(
     duration_s = readable_s if video is None or cut_off else max(video.duration_s, float(track.times_s[-1]))
     with clock.stage("movement"):
         motion = compute_motion(track, duration_s)
+    song = _song(background, duration_s, clock) if song is None else song.over(duration_s)
     with clock.stage("beats"):
-        grid = hear_beats(motion, duration_s, tempo_bpm)
-    heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds)
-    return Heard(source, video, duration_s, track, motion, grid, _warnings(heard), clock.seconds)
+        grid = hear_beats(motion, duration_s, tempo_bpm) if song is None else song.grid
+    heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds, song)
+    return replace(heard, warnings=_warnings(heard))
+
+
+def _song(background: Background | None, duration_s: float, clock: Clock) -> Song | None:
+    if background is None:
+        return None
+    from kinebeat.song import hear_song
+
+    with clock.stage("song") as report:
+        return hear_song(background.path, duration_s, report, start_s=background.start_s)
 
 
 def _readable_s(track: PoseTrack) -> float:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from kinebeat.score import MidiTimes, Score
 
 PLOT_POINTS = 4000
-DRUMS = "drums"
+DRUMS, BACKGROUND = "drums", "background"
+"""Names of stems."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,21 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], instruments: Sequenc
     check_distinct([*files, *(path for path in (outputs.stems,) if path is not None)])
 
 
+def check_original(original: Original, *, joined: bool) -> None:
+    """Refuse the clip's own sound beside a background, with which there would be two.
+
+    Args:
+        original: what becomes of the clip's own sound.
+        joined: whether the music joins a background.
+
+    Raises:
+        OptionError: both are wanted.
+    """
+    if joined and original != "mute":
+        remedy = "leave one of them out, or take the clip's own sound for the background"
+        raise OptionError(f"original sound {original!r} and a background: {remedy}")
+
+
 @contextmanager
 def opened(outputs: Outputs, inputs: Iterable[Path], players: Sequence[str]) -> Iterator[dict[Path, Path]]:
     """Temporary files for all that is wanted, which appear together when the block ends, or not at all.
@@ -129,7 +145,12 @@ def opened(outputs: Outputs, inputs: Iterable[Path], players: Sequence[str]) -> 
 
 
 def write_music(
-    score: Score, sound: Mix | None, outputs: Outputs, temporary: dict[Path, Path], times: MidiTimes | None = None
+    score: Score,
+    sound: Mix | None,
+    outputs: Outputs,
+    temporary: dict[Path, Path],
+    times: MidiTimes | None = None,
+    others: Sequence[str] = (),
 ) -> None:
     """Write MIDI, WAV and stems, as far as they are wanted.
 
@@ -139,6 +160,7 @@ def write_music(
         outputs: what is wanted.
         temporary: where it is written, from `opened`.
         times: of the MIDI file; those of the score's grid if None.
+        others: stems after those of the score's tracks.
     """
     if outputs.midi:
         from kinebeat.score import save_midi
@@ -149,7 +171,7 @@ def write_music(
 
         if outputs.wav:
             write_wav(sound.blocks(), temporary[outputs.wav])
-        for number, path in enumerate(outputs.stem_files(track.name for track in score.tracks)):
+        for number, path in enumerate(outputs.stem_files([*(track.name for track in score.tracks), *others])):
             write_wav(sound.stem(number), temporary[path])
 
 
@@ -168,23 +190,28 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
 
     Raises:
         OutputError: a file cannot be written.
-        OptionError: a video is wanted but the source is keypoints alone.
+        OptionError: a video is wanted but the source is keypoints alone, or the clip's own sound beside a background.
     """
     from kinebeat.audio import mix
 
     if outputs.video is not None and made.video is None:
         raise OptionError(f"{made.source} has no picture: a video cannot be written; name a --wav or --midi file")
-    players = [track.name for track in made.score.tracks]
-    check_outputs(outputs, [made.source], players[1:])
-    with opened(outputs, [made.source], players) as temporary:
+    background = made.background
+    check_original(original, joined=background is not None)
+    others = () if background is None else (BACKGROUND,)
+    inputs = [made.source] if background is None else [made.source, background.path]
+    players = [*(track.name for track in made.score.tracks), *others]
+    check_outputs(outputs, inputs, players[1:])
+    with opened(outputs, inputs, players) as temporary:
         sound: Mix | None = None
         if outputs.video or outputs.wav or outputs.stems or outputs.plot:
             with clock.stage("sound"):
                 clip = made.source if made.video is not None and made.video.has_audio else None
-                sound = mix(made.score, soundfont=made.settings.soundfont, clip=clip, original=original)
+                font = made.settings.soundfont
+                sound = mix(made.score, soundfont=font, clip=clip, original=original, background=background)
         warnings = list(sound.warnings) if sound is not None else []
         with clock.stage("writing") as report:
-            write_music(made.score, sound, outputs, temporary)
+            write_music(made.score, sound, outputs, temporary, others=others)
             if outputs.plot and sound:
                 _draw_plot(made, sound, temporary[outputs.plot])
             if outputs.video and sound:
@@ -219,6 +246,13 @@ def _write_video(
         return mux(drawn, blocks, out)
 
 
+def _from(made: Soundtrack) -> str:
+    """Where the beat is from, where it is not the movement's."""
+    if made.song is None:
+        return ""
+    return " of its own sound" if made.song.path == made.source else f" of {made.song.path.name}"
+
+
 def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
     from kinebeat.audio import envelope
     from kinebeat.evaluation.alignment import pooled_alignment
@@ -237,7 +271,7 @@ def _draw_plot(made: Soundtrack, sound: Mix, out: Path) -> None:
         drums=made.drums,
         others=made.score.tracks[1:],
         outline=envelope(sound.blocks(), sound.frames, PLOT_POINTS),
-        title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM{key}",
+        title=f"{made.source.name}: {made.grid.tempo_bpm:.1f} BPM{_from(made)}{key}",
         note=f"alignment of movement with sound {score.score:.2f}, shifted at random "
         f"{score.null_mean:.2f} +- {score.null_sd:.2f} (z = {score.z:.1f})",
     )

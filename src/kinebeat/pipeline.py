@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
+from kinebeat.background import CLIP, Background, check_background
 from kinebeat.clock import Clock
 from kinebeat.errors import OptionError
 from kinebeat.hearing import hear
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
     from kinebeat.score import Score
+    from kinebeat.song import Song
     from kinebeat.video_in import VideoInfo
 
 SPARSEST, DENSEST = 0.1, 2.0
-HEARING = ("pose", "movement", "beats")
+HEARING = ("song", "pose", "movement", "beats")
 """Stages that all variants of a soundtrack share."""
 
 
@@ -46,7 +48,9 @@ class Settings:
         soundfont: path of an .sf2 file; one that is found if None.
         seed: the one source of chance.
         instruments: who plays beside the drums, of "piano" and "guitar".
-        key: what they play in, such as "A minor"; drawn by the seed if None.
+        key: what they play in, such as "A minor"; if None the background's, or drawn by the seed.
+        background: a song, or "clip" for the clip's own sound: its beats are the grid, and the music is mixed under it.
+        background_start_s: which second of the song falls on the clip's time 0; below 0 it begins so much later.
     """
 
     tempo_bpm: float | None = None
@@ -56,6 +60,8 @@ class Settings:
     seed: int = 0
     instruments: tuple[str, ...] = ()
     key: str | None = None
+    background: Path | Literal["clip"] | None = None
+    background_start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Soundtrack:
         warnings: one line each, for the user.
         seconds: time spent by stage; saving adds its own.
         accompaniments: what piano and guitar play, in the order in which they were asked for.
+        song: what was heard in the background; None if there is none.
     """
 
     source: Path
@@ -93,6 +100,12 @@ class Soundtrack:
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     accompaniments: tuple[Accompaniment, ...] = ()
+    song: Song | None = None
+
+    @property
+    def background(self) -> Background | None:
+        """The sound that the music joins; None if there is none."""
+        return background_of(self.source, self.settings)
 
     @property
     def grid(self) -> BeatGrid:
@@ -110,7 +123,7 @@ class Soundtrack:
         """Other drums on the same movement, and others on top of them."""
         clock = Clock(progress, {stage: self.seconds[stage] for stage in HEARING if stage in self.seconds})
         settings = replace(self.settings, seed=seed)
-        drums, made, score = _play(self.rhythm, self.duration_s, settings, clock)
+        drums, made, score = _play(self.rhythm, self.duration_s, settings, clock, self.song)
         return replace(self, drums=drums, accompaniments=made, score=score, settings=settings, seconds=clock.seconds)
 
     def save(
@@ -135,8 +148,8 @@ class Soundtrack:
             plot: movement, beats, accents, drums and sound on one time axis, PNG.
             report: times, alignment and settings, JSON.
             stems: a folder, made if it is not there, for one WAV of each track; they add up to the music without the
-                clip's own sound.
-            original: the clip's own sound: "keep", "duck" or "mute".
+                clip's own sound. A background is one of them.
+            original: the clip's own sound: "keep", "duck" or "mute"; with a background there is no other sound.
             overlay: draw skeleton and hits on the picture.
             progress: called with the stage and the share of it that is done.
 
@@ -164,10 +177,14 @@ def soundtrack(
     seed: int = 0,
     instruments: str | Sequence[str] = (),
     key: str | None = None,
+    background: str | Path | None = None,
+    background_start_s: float = 0.0,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Soundtrack:
     """Hear the movement in a clip and make drums that land on it, and piano or guitar on top of them if wanted.
+
+    With a background the drums join a song: its beats are theirs, the accents are the movement's.
 
     Args:
         source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
@@ -178,23 +195,31 @@ def soundtrack(
         soundfont: path of an .sf2 file.
         seed: the one source of chance.
         instruments: who plays beside the drums, of "piano" and "guitar"; the drums are the same whoever does.
-        key: what they play in, such as "A minor", "Bb" or "F#m"; drawn by the seed if None.
+        key: what they play in, such as "A minor", "Bb" or "F#m"; if None the background's, or drawn by the seed.
+        background: a song, or "clip" for the clip's own sound (a file of that name is given as a `Path`).
+        background_start_s: which second of the song falls on the clip's time 0; below 0 it begins so much later.
         workers: processes that look for the person; all cores if None.
         progress: called with the stage and the share of it that is done.
 
     Raises:
-        InputError: the source cannot be used, or nobody is seen in it.
+        InputError: the source cannot be used, nobody is seen in it, or no beat is heard in the background.
         OptionError: an option is outside what it may be.
     """
-    font = None if soundfont is None else Path(soundfont)
-    settings = checked(Settings(tempo_bpm, density, kit, font, seed, each(instruments), key))
-    heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, workers=workers, progress=progress)
+    source, font = Path(source), None if soundfont is None else Path(soundfont)
+    chosen = _background(background)
+    settings = checked(
+        Settings(tempo_bpm, density, kit, font, seed, each(instruments), key, chosen, background_start_s)
+    )
+    joined = background_of(source, settings)
+    if joined is not None:
+        check_background(joined.path)
+    heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, background=joined, workers=workers, progress=progress)
     clock = Clock(progress, heard.seconds)
     with clock.stage("beats"):
         peaks = movement_peaks(heard.motion)
         accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
         rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
-    drums, made, score = _play(rhythm, heard.duration_s, settings, clock)
+    drums, made, score = _play(rhythm, heard.duration_s, settings, clock, heard.song)
     warnings = list(heard.warnings)
     if not len(accents.times_s):
         warnings.append("there are no accents; the drums only keep the beat, quietly")
@@ -218,7 +243,22 @@ def soundtrack(
         settings=settings,
         warnings=tuple(warnings),
         seconds=clock.seconds,
+        song=heard.song,
     )
+
+
+def _background(chosen: str | Path | None) -> Path | Literal["clip"] | None:
+    if chosen is None or chosen == CLIP:
+        return None if chosen is None else CLIP
+    return Path(chosen)
+
+
+def background_of(source: Path, settings: Settings) -> Background | None:
+    """The sound that the music of a clip is to join; None if there is none."""
+    if settings.background is None:
+        return None
+    path = settings.background if isinstance(settings.background, Path) else source
+    return Background(path, settings.background_start_s)
 
 
 def each(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -245,6 +285,7 @@ def checked(settings: Settings) -> Settings:
             raise OptionError(f"instrument {instrument!r}: expected one of {', '.join(SEATS)}")
         if instrument in settings.instruments[:number]:
             raise OptionError(f"instrument {instrument!r} is named twice: expected each once")
+    _check_background_options(settings)
     if settings.soundfont is not None:
         open_soundfont(settings.soundfont)
     if settings.key is None:
@@ -254,8 +295,20 @@ def checked(settings: Settings) -> Settings:
     return replace(settings, key=key_spelled(key_number(settings.key)))
 
 
+def _check_background_options(settings: Settings) -> None:
+    start_s = settings.background_start_s
+    if not np.isfinite(start_s):
+        raise OptionError(f"start of the background {start_s:g}: expected seconds")
+    if settings.background is None and start_s:
+        raise OptionError("a start of the background without a background; name a song")
+    if settings.background == CLIP and start_s:
+        raise OptionError("the clip's own sound starts with the clip; leave the start of the background out")
+    if settings.background is not None and settings.tempo_bpm is not None:
+        raise OptionError("a tempo and a background: the background's beat is the tempo; leave one of them out")
+
+
 def _play(
-    rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock
+    rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock, song: Song | None
 ) -> tuple[DrumTrack, tuple[Accompaniment, ...], Score]:
     from kinebeat.drums.drummer import Drummer
     from kinebeat.score import score_from_drums, with_accompaniments
@@ -266,7 +319,6 @@ def _play(
     if not settings.instruments:
         return drums, (), score
     from kinebeat.accompaniment.accompanist import Accompanist
-    from kinebeat.keys import key_number
 
     with clock.stage("accompaniment") as report:
         made = Accompanist().play(
@@ -275,9 +327,19 @@ def _play(
             duration_s=duration_s,
             energy=rhythm.energy,
             present=rhythm.present,
-            key=None if settings.key is None else key_number(settings.key),
+            key=_key(settings, song),
             seed=settings.seed,
             density=settings.density,
             progress=report,
         )
     return drums, tuple(made), with_accompaniments(score, made)
+
+
+def _key(settings: Settings, song: Song | None) -> int | None:
+    """What is played in: the key that was asked for, the song's, or one that the seed draws."""
+    from kinebeat.accompaniment.harmony import NO_KEY
+    from kinebeat.keys import key_number
+
+    if settings.key is not None:
+        return key_number(settings.key)
+    return None if song is None or song.key == NO_KEY else song.key

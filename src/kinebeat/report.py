@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinebeat.accompaniment.harmony import scale_pitch_classes
+from kinebeat.accompaniment.harmony import NO_KEY, scale_pitch_classes
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR
 from kinebeat.drums.kit import DRUMS
 from kinebeat.evaluation.alignment import Alignment, pooled_alignment
@@ -33,6 +33,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
         "tempo_bpm": made.grid.tempo_bpm,
         "beat_source": made.grid.source,
         "beat_confidence": made.grid.confidence,
+        "background": _background(made),
         "beats_s": _rounded(made.grid.inside(made.duration_s)),
         "downbeats_s": _rounded(made.grid.inside(made.duration_s, every=BEATS_PER_BAR)),
         "accents_s": _rounded(made.accents.times_s),
@@ -48,6 +49,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
             for t, d, v in zip(time_s[inside], drum[inside], velocity[inside], strict=True)
         ],
         **_harmony(made),
+        "key_source": _key_source(made),
         "accompaniment": [
             _played(one, track) for one, track in zip(made.accompaniments, made.score.tracks[1:], strict=True)
         ],
@@ -67,8 +69,31 @@ def report(made: Soundtrack) -> dict[str, Any]:
             "soundfont": None if settings.soundfont is None else str(settings.soundfont),
             "instruments": list(settings.instruments),
             "key": settings.key,
+            "background": None if settings.background is None else str(settings.background),
+            "background_start_s": settings.background_start_s,
         },
     }
+
+
+def _background(made: Soundtrack) -> dict[str, Any] | None:
+    """The song whose beat it is, and its key as it is heard."""
+    if made.song is None:
+        return None
+    return {
+        "path": str(made.song.path),
+        "start_s": made.song.start_s,
+        "pulse": round(made.song.pulse, 3),
+        "key": key_spelled(made.song.key),
+    }
+
+
+def _key_source(made: Soundtrack) -> str | None:
+    """Where the key of piano and guitar is from: "asked", "song" or "seed"."""
+    if not made.accompaniments:
+        return None
+    if made.settings.key is not None:
+        return "asked"
+    return "seed" if made.song is None or made.song.key == NO_KEY else "song"
 
 
 def _harmony(made: Soundtrack) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A song is read in blocks, so a long one needs hardly more memory than a short on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.accompaniment.harmony import key_of
+from kinebeat.background import Background, check_background
 from kinebeat.beats.grid import BEATS_PER_BAR, BeatGrid
-from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import InputError
 from kinebeat.synth import RATE_HZ
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 SONG_HZ = RATE_HZ // 2
 """At which songs are listened to."""
 HOP, FFT = 256, 2048
+FRAME_S = HOP / SONG_HZ
+LISTEN_S = 30.0
+"""Of a song so much is heard, at least: a clip may be too short to tell a beat by."""
+SILENT = 1e-8
+"""What has less power than this share of the loudest is silence."""
+LEAD_FRAMES = 8
 BANDS = 40
 """Mel bands of the onset envelope."""
 BASS_BANDS = 2
@@ -49,57 +55,96 @@ class Song:
         grid: its beats, in whole bars that cover the clip; `source` is "song".
         key: a number of `kinebeat.accompaniment.harmony`, for those who play along.
         pulse: how many times stronger its onsets are on the beats than on the mean.
+        start_s: which second of the song falls on the clip's time 0.
     """
 
     path: Path
     grid: BeatGrid
     key: int
     pulse: float
+    start_s: float = 0.0
+
+    def over(self, duration_s: float) -> Song:
+        """The same in as many bars as cover a clip that is longer or shorter than was thought."""
+        return replace(self, grid=self.grid.moved(0.0, duration_s))
 
 
-def hear_song(path: str | Path, duration_s: float, progress: Callable[[float], None] | None = None) -> Song:
+def hear_song(
+    path: str | Path,
+    duration_s: float,
+    progress: Callable[[float], None] | None = None,
+    *,
+    start_s: float = 0.0,
+) -> Song:
     """Hear the beats of a song, or of a video's own sound.
 
     Args:
         path: a sound or video file.
-        duration_s: length of the clip; the song is heard so far, and its beat goes on if it is shorter.
+        duration_s: length of the clip; the song is heard so far, at least `LISTEN_S`, and its beat goes on if it is
+            shorter.
         progress: called with the share done, in [0, 1].
+        start_s: which second of the song falls on the clip's time 0, from where it is heard; below 0 the song begins
+            so much later.
 
     Raises:
         InputError: there is no sound in the file, or no beat in the sound.
     """
+    path, report = Path(path), progress or (lambda _share: None)
+    check_background(path)
+    begin_s = max(0.0, start_s)
+    loud, harmony = _listen(Background(path, begin_s), max(duration_s, LISTEN_S), lambda share: report(0.9 * share))
+    level = loud.sum(0)
+    sounding = np.flatnonzero(level > SILENT * level.max())
+    remedy = "give a song with a clear beat, or leave the background out"
+    if not len(sounding):
+        where = f" from {begin_s:g} s on" if begin_s else ""
+        raise InputError(path, f"no beat is heard in it: it is silent{where}", remedy)
+    # What is silent before and after says nothing about the beat, but a first onset needs something before it.
+    first, end = max(0, int(sounding[0]) - LEAD_FRAMES), int(sounding[-1]) + 1
+    beats_s, downbeat, pulse = _beats(loud[:, first:end], harmony[:, first:end])
+    if pulse < LEAST_PULSE or len(beats_s) < LEAST_BEATS:
+        steady = "" if pulse < LEAST_PULSE else "steady "
+        raise InputError(path, f"no {steady}beat is heard in {(end - first) * FRAME_S:.0f} s of it", remedy)
+    grid = _in_bars(beats_s + first * FRAME_S + begin_s - start_s, downbeat, duration_s)
+    report(1.0)
+    key = key_of(harmony.sum(1).astype(np.float64))
+    return Song(path, replace(grid, confidence=1 - 1 / pulse), key, pulse, start_s)
+
+
+def _listen(
+    sound: Background, seconds: float, report: Callable[[float], None]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The power of a sound in `BANDS` mel bands and in 12 pitch classes, a column every `FRAME_S`."""
     import librosa
 
-    path, report = Path(path), progress or (lambda _share: None)
-    found = clip_audio(path, round(duration_s * RATE_HZ))
-    if found.warnings:
-        raise InputError(path, "has no sound to take a beat from", "give a sound file, or leave the background out")
     mel, classes = [], []
     filters = librosa.filters.mel(sr=SONG_HZ, n_fft=FFT, n_mels=BANDS)
     chroma = librosa.filters.chroma(sr=SONG_HZ, n_fft=FFT)
-    for block, share in _framed(found.blocks(), found.frames):
+    frames = round(seconds * RATE_HZ)
+    for block, share in _framed(sound.blocks(frames), frames):
         spectrum = np.abs(librosa.stft(block, n_fft=FFT, hop_length=HOP, center=False)) ** 2
         mel.append((filters @ spectrum).astype(np.float32))
         classes.append((chroma @ spectrum).astype(np.float32))
-        report(0.9 * share)
-    power = np.concatenate(mel, 1)
+        report(share)
+    return np.concatenate(mel, 1), np.concatenate(classes, 1)
+
+
+def _beats(power: NDArray[np.float32], harmony: NDArray[np.float32]) -> tuple[NDArray[np.float64], int, float]:
+    """Beats in seconds, which of the first four begins a bar, and how much stronger onsets are on them (0: no beat)."""
+    import librosa
+
     loudness = librosa.power_to_db(power, ref=np.max)
-    frame_s = HOP / SONG_HZ
     onsets = librosa.onset.onset_strength(S=loudness, sr=SONG_HZ, hop_length=HOP, center=False)
-    kicks = _rise(power[:BASS_BANDS]) - _rise(power[BASS_BANDS:])
     _, frames = librosa.beat.beat_track(onset_envelope=onsets, sr=SONG_HZ, hop_length=HOP)
-    pulse = float(onsets[frames].mean() / max(float(onsets.mean()), 1e-9)) if len(frames) else 0.0
-    if len(frames) < LEAST_BEATS or pulse < LEAST_PULSE:
-        remedy = "give a song with a clear beat, or leave the background out"
-        raise InputError(path, f"no beat is heard in its first {duration_s:.0f} s", remedy)
-    beats_s = _steady(_between(onsets, frames) * frame_s - LATE_S)
+    if len(frames) < LEAST_BEATS:
+        return np.zeros(0), 0, 0.0
+    pulse = float(onsets[frames].mean() / max(float(onsets.mean()), 1e-9))
+    beats_s = _steady(_between(onsets, frames) * FRAME_S - LATE_S)
     if len(beats_s) < LEAST_BEATS:
-        raise InputError(path, f"no steady beat is heard in its first {duration_s:.0f} s", remedy)
-    harmony = np.concatenate(classes, 1)
-    at = np.clip(np.rint((beats_s + LATE_S) / frame_s).astype(int), 0, len(onsets) - 1)
-    grid = _in_bars(beats_s, _downbeat(kicks, harmony, at), duration_s)
-    report(1.0)
-    return Song(path, grid, key_of(harmony.sum(1).astype(np.float64)), pulse)
+        return beats_s, 0, pulse
+    kicks = _rise(power[:BASS_BANDS]) - _rise(power[BASS_BANDS:])
+    at = np.clip(np.rint((beats_s + LATE_S) / FRAME_S).astype(int), 0, len(onsets) - 1)
+    return beats_s, _downbeat(kicks, harmony, at), pulse
 
 
 def _framed(blocks: Iterator[NDArray[np.float32]], frames: int) -> Iterator[tuple[NDArray[np.float32], float]]:

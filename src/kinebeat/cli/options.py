@@ -38,13 +38,23 @@ PlayersOption = Annotated[
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(help='Key of piano and guitar, such as "A minor", Bb or F#m.', show_default="drawn by the seed"),
+    typer.Option(
+        help='Key of piano and guitar, such as "A minor", Bb or F#m.',
+        show_default="drawn by the seed",
+    ),
 ]
 KITS_HELP = "standard, room, power, electronic, tr808, jazz, brush, orchestra"
 KitOption = Annotated[str, typer.Option(help=KITS_HELP)]
 SoundfontOption = Annotated[Path | None, typer.Option(help="An .sf2 soundfont to play with.")]
 StemsOption = Annotated[
     Path | None, typer.Option(help="Also write each track as a WAV into this folder; together they are the music.")
+]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option(metavar="SONG|clip", help="Join this song, on its beat and in its key; or the clip's own sound."),
+]
+BackgroundStartOption = Annotated[
+    float, typer.Option(help="Second of the song at which the clip begins; below 0 the song begins so much later.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", envvar="KINEBEAT_DATA")]

@@ -10,6 +10,8 @@ import typer
 from kinebeat import __version__
 from kinebeat.cli.options import (
     KITS_HELP,
+    BackgroundOption,
+    BackgroundStartOption,
     Instrument,
     KeyOption,
     KitOption,
@@ -66,6 +68,8 @@ def soundtrack(
     kit: KitOption = "standard",
     soundfont: SoundfontOption = None,
     original: Annotated[Original, typer.Option(help="The clip's own sound.")] = Original.MUTE,
+    background: BackgroundOption = None,
+    background_start: BackgroundStartOption = 0.0,
     pose: PoseOption = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw skeleton and hits on the picture.")] = False,
     variants: Annotated[int, typer.Option(help="Write several, with seeds from --seed on.", min=1, max=99)] = 1,
@@ -75,16 +79,20 @@ def soundtrack(
 ) -> None:
     """Make a soundtrack whose drums land on the movement, with piano or guitar on top if wanted."""
     from kinebeat import soundtrack as make
-    from kinebeat.outputs import Outputs, check_outputs, default_outputs
+    from kinebeat.background import CLIP
+    from kinebeat.outputs import BACKGROUND, Outputs, check_original, check_outputs, default_outputs
 
+    check_original(original.value, joined=background is not None)
     instruments = [player.value for player in players or ()]
     chosen = Outputs(out, midi, wav, plot, report, stems)
     if out is None:
         chosen = default_outputs(source, chosen)
     numbered = [chosen.numbered(n + 1) if variants > 1 else chosen for n in range(variants)]
-    inputs = [path for path in (source, pose, soundfont) if path is not None]
+    song = None if background in (None, CLIP) else Path(background)
+    inputs = [path for path in (source, pose, soundfont, song) if path is not None]
+    stem_names = instruments if background is None else [*instruments, BACKGROUND]
     for outputs in numbered:
-        check_outputs(outputs, inputs, instruments)
+        check_outputs(outputs, inputs, stem_names)
     with progress_bar(quiet) as progress:
         made = make(
             source,
@@ -96,6 +104,8 @@ def soundtrack(
             seed=seed,
             instruments=instruments,
             key=key,
+            background=background,
+            background_start_s=background_start,
             workers=workers,
             progress=progress,
         )
@@ -270,6 +280,8 @@ def _in_words(made: Soundtrack | Arrangement) -> str:
 def _summarise(made: Soundtrack, outputs: Outputs) -> None:
     """A few lines on what came out."""
     heard = {"movement": "heard in the movement", "accents": "fitted to the accents", "tempo": "as asked"}
+    if made.song is not None:
+        heard["song"] = "heard in " + ("its own sound" if made.song.path == made.source else made.song.path.name)
     print(
         f"{made.grid.tempo_bpm:.1f} BPM ({heard[made.grid.source]}), {len(made.accents.times_s)} accents, "
         f"{int(made.drums.hits.sum())} drum hits in {made.duration_s:.1f} s"
