@@ -171,6 +171,14 @@ def _warnings(heard: Heard) -> tuple[str, ...]:
     if heard.pose.detected_share < SELDOM_SEEN:
         share = f"{heard.pose.detected_share:.0%}"
         said.append(f"a person is seen in only {share} of the frames; there is nothing to hear in the rest")
+    if heard.song is not None:
+        from kinebeat.song import CLEAR_PULSE
+
+        if heard.song.pulse < CLEAR_PULSE:
+            said.append(
+                f"{heard.song.path.name} has no clear beat (onsets are {heard.song.pulse:.2f} times stronger on it, "
+                f"{CLEAR_PULSE:g} needed); the drums may not agree with it"
+            )
     if heard.grid.source == "accents":
         if len(find_accents(heard.motion, weakest=WEAKEST_PEAK).times_s):
             said.append(

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kinebeat.song import Song
     from kinebeat.video_in import VideoInfo
 
+SONG_TOLERANCE_S = 0.025
+"""With a song, whose own drums are heard beside ours, a hit this close to its movement stays on the song's grid."""
 SPARSEST, DENSEST = 0.1, 2.0
 HEARING = ("song", "pose", "movement", "beats")
 """Stages that all variants of a soundtrack share."""
@@ -218,7 +220,10 @@ def soundtrack(
     with clock.stage("beats"):
         peaks = movement_peaks(heard.motion)
         accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
-        rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
+        if heard.song is None:
+            rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
+        else:
+            rhythm = compose(heard.grid, accents, heard.motion, tolerance_s=SONG_TOLERANCE_S)
     drums, made, score = _play(rhythm, heard.duration_s, settings, clock, heard.song)
     warnings = list(heard.warnings)
     if not len(accents.times_s):
@@ -312,9 +317,12 @@ def _play(
 ) -> tuple[DrumTrack, tuple[Accompaniment, ...], Score]:
     from kinebeat.drums.drummer import Drummer
     from kinebeat.score import score_from_drums, with_accompaniments
+    from kinebeat.song import on_the_song
 
     with clock.stage("drums") as report:
         drums = Drummer().play(rhythm, seed=settings.seed, density=settings.density, progress=report)
+        if song is not None:
+            drums = on_the_song(drums, rhythm)
         score = score_from_drums(drums, duration_s, settings.kit)
     if not settings.instruments:
         return drums, (), score

@@ -55,7 +55,7 @@ class Rhythm:
     present: NDArray[np.bool_]
 
 
-def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
+def compose(grid: BeatGrid, accents: Accents, motion: Motion, *, tolerance_s: float = LANDING_TOLERANCE_S) -> Rhythm:
     """Put beats and accents on the 16ths of a grid.
 
     Of several accents that fall on one step the strongest stays.
@@ -64,6 +64,7 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
         grid: the beats.
         accents: moments of the movement that should be heard.
         motion: for the energy and for who is in the picture.
+        tolerance_s: how near to its movement a drum is heard as on it.
     """
     beat = np.zeros(grid.steps, np.float32)
     beat[::STEPS_PER_BEAT] = 1.0
@@ -74,8 +75,8 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion) -> Rhythm:
     felt_s = accents.times_s[order]
     step = np.floor(grid.step(felt_s) + 0.5).astype(np.int64)
     away_s = felt_s - grid.time_s(step)
-    pulled = grid.step(felt_s - np.clip(away_s, -LANDING_TOLERANCE_S, LANDING_TOLERANCE_S)) - step
-    pulled[np.abs(away_s) <= LANDING_TOLERANCE_S] = 0.0
+    pulled = grid.step(felt_s - np.clip(away_s, -tolerance_s, tolerance_s)) - step
+    pulled[np.abs(away_s) <= tolerance_s] = 0.0
     on_grid = (step >= 0) & (step < grid.steps)
     accent[step[on_grid]] = accents.strength[order][on_grid]
     offset[step[on_grid]] = np.minimum(pulled[on_grid], np.nextafter(np.float32(0.5), np.float32(0.0)))

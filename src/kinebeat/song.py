@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kinebeat.drums.track import DrumTrack
+    from kinebeat.rhythm import Rhythm
+
 SONG_HZ = RATE_HZ // 2
 """At which songs are listened to."""
 HOP, FFT = 256, 2048
@@ -38,8 +41,12 @@ BASS_BANDS = 2
 """The lowest of them: where the bass drum is."""
 BLOCK_FRAMES = 4096
 LEAST_BEATS = 8
-LEAST_PULSE = 2.0
-"""How much stronger onsets on the beats are than the mean of all, at least, for there to be a beat."""
+LEAST_PEAKS, LEAST_PULSE = 2.0, 1.15
+"""How much stronger onsets are where beats are looked for than on the mean, and on beats made steady than between them,
+at least, for there to be a beat."""
+CLEAR_PULSE = 1.5
+"""Below, a beat is not sure: the user is told."""
+PHASES = 16
 LATE_S = -0.017
 """By how much the onset envelope is late: it is early, since a frame looks ahead."""
 STRAY = 0.15
@@ -54,7 +61,7 @@ class Song:
         path: the file.
         grid: its beats, in whole bars that cover the clip; `source` is "song".
         key: a number of `kinebeat.accompaniment.harmony`, for those who play along.
-        pulse: how many times stronger its onsets are on the beats than on the mean.
+        pulse: how many times stronger its onsets are on the beats than anywhere; 1 is no beat.
         start_s: which second of the song falls on the clip's time 0.
     """
 
@@ -102,13 +109,28 @@ def hear_song(
     # What is silent before and after says nothing about the beat, but a first onset needs something before it.
     first, end = max(0, int(sounding[0]) - LEAD_FRAMES), int(sounding[-1]) + 1
     beats_s, downbeat, pulse = _beats(loud[:, first:end], harmony[:, first:end])
-    if pulse < LEAST_PULSE or len(beats_s) < LEAST_BEATS:
-        steady = "" if pulse < LEAST_PULSE else "steady "
-        raise InputError(path, f"no {steady}beat is heard in {(end - first) * FRAME_S:.0f} s of it", remedy)
+    if pulse < LEAST_PULSE:
+        raise InputError(path, f"no steady beat is heard in {(end - first) * FRAME_S:.0f} s of it", remedy)
     grid = _in_bars(beats_s + first * FRAME_S + begin_s - start_s, downbeat, duration_s)
     report(1.0)
     key = key_of(harmony.sum(1).astype(np.float64))
     return Song(path, replace(grid, confidence=1 - 1 / pulse), key, pulse, start_s)
+
+
+def on_the_song(drums: DrumTrack, rhythm: Rhythm) -> DrumTrack:
+    """Drums whose hits without an accent of the movement fall on the song's 16ths on the median.
+
+    A drummer alone may be ahead of the beat by a constant that nobody hears; beside a song it is heard.
+
+    Args:
+        drums: what is played.
+        rhythm: what it was played to.
+    """
+    free = drums.hits & ~(rhythm.accent > 0)[:, None]
+    if not free.any():
+        return drums
+    moved = np.clip(drums.offsets - np.median(drums.offsets[free]), -0.5, np.nextafter(np.float32(0.5), np.float32(0)))
+    return replace(drums, offsets=np.where(free, moved, drums.offsets).astype(np.float32))
 
 
 def _listen(
@@ -130,21 +152,31 @@ def _listen(
 
 
 def _beats(power: NDArray[np.float32], harmony: NDArray[np.float32]) -> tuple[NDArray[np.float64], int, float]:
-    """Beats in seconds, which of the first four begins a bar, and how much stronger onsets are on them (0: no beat)."""
+    """Beats in seconds, which of the first four begins a bar, and their `pulse`; 0 if there is no beat at all."""
     import librosa
 
     loudness = librosa.power_to_db(power, ref=np.max)
     onsets = librosa.onset.onset_strength(S=loudness, sr=SONG_HZ, hop_length=HOP, center=False)
     _, frames = librosa.beat.beat_track(onset_envelope=onsets, sr=SONG_HZ, hop_length=HOP)
-    if len(frames) < LEAST_BEATS:
+    if len(frames) < LEAST_BEATS or onsets[frames].mean() < LEAST_PEAKS * onsets.mean():
         return np.zeros(0), 0, 0.0
-    pulse = float(onsets[frames].mean() / max(float(onsets.mean()), 1e-9))
     beats_s = _steady(_between(onsets, frames) * FRAME_S - LATE_S)
     if len(beats_s) < LEAST_BEATS:
-        return beats_s, 0, pulse
+        return beats_s, 0, 0.0
     kicks = _rise(power[:BASS_BANDS]) - _rise(power[BASS_BANDS:])
     at = np.clip(np.rint((beats_s + LATE_S) / FRAME_S).astype(int), 0, len(onsets) - 1)
-    return beats_s, _downbeat(kicks, harmony, at), pulse
+    return beats_s, _downbeat(kicks, harmony, at), _pulse(onsets, beats_s)
+
+
+def _pulse(onsets: NDArray[np.float32], beats_s: NDArray[np.float64]) -> float:
+    """How many times stronger onsets are on steady beats than on the same beats moved, by all parts of a beat."""
+    from scipy.ndimage import gaussian_filter1d
+
+    near = gaussian_filter1d(onsets.astype(np.float64), 1.0)
+    frame = (beats_s + LATE_S) / FRAME_S
+    moves = np.arange(PHASES) / PHASES * np.median(np.diff(frame))
+    found = np.interp(frame + moves[:, None], np.arange(len(near)), near).mean(1)
+    return float(found[0] / max(float(found.mean()), 1e-9))
 
 
 def _framed(blocks: Iterator[NDArray[np.float32]], frames: int) -> Iterator[tuple[NDArray[np.float32], float]]:
