@@ -86,6 +86,15 @@ def test_a_song_with_silence_has_drums_as_loud_as_one_without(tmp_path):
     assert ratio == pytest.approx(1, abs=0.1)
 
 
+def test_a_recording_that_is_hardly_heard_is_made_louder_within_reason(tmp_path):
+    quiet, quieter = (
+        mix(drumming(), background=Background(pads(tmp_path / f"{level}.wav", level))) for level in (0.01, 0.003)
+    )
+    itself = np.abs(whole(Background(tmp_path / "0.003.wav").blocks(RATE_HZ))).max()
+    assert np.abs(whole(quieter.stem(1))).max() == pytest.approx(10 * itself, rel=0.02)
+    assert quieter.peak < 0.5 * quiet.peak < quiet.peak
+
+
 def test_quiet_drums_stay_quieter(tmp_path):
     background = Background(pads(tmp_path / "song.wav", 0.3))
     soft, loud = (whole(mix(drumming(velocity=v), background=background).stem(0)) for v in (12, 90))

@@ -87,6 +87,22 @@ def test_a_song_may_start_before_or_after_the_clip(tmp_path, start_s):
     assert np.abs(song.grid.beats_s[::4, None] - bars_s).min(0).max() < 0.01
 
 
+def test_an_mp3_is_in_time(tmp_path):
+    import av
+
+    beats_s = beats_of(118.0, 8)
+    song = tmp_path / "song.mp3"
+    with av.open(str(song), "w") as out, av.open(str(drum_song(tmp_path / "song.wav", beats_s))) as sound:
+        stream = out.add_stream("libmp3lame", rate=44100, layout="stereo")
+        resampler = av.AudioResampler(format=stream.format.name, layout="stereo", rate=44100)
+        for frame in [*sound.decode(audio=0), None]:
+            for block in resampler.resample(frame):
+                out.mux(stream.encode(block))
+        out.mux(stream.encode(None))
+    inside = beats_s[(beats_s >= 0) & (beats_s < beats_s[-1])]
+    assert np.abs(hear_song(song, float(beats_s[-1])).grid.beats_s[:, None] - inside).min(0).max() < 0.01
+
+
 def test_a_song_is_not_heard_where_it_is_silent(tmp_path):
     path = drum_song(tmp_path / "song.wav", beats_of(120.0, 5, early=0.0))
     with pytest.raises(InputError, match="silent from 11 s on"):

@@ -40,6 +40,7 @@ BESIDE_ORIGINAL_DB = -4.0  # the music's level where the clip's own sound plays 
 INAUDIBLE = 0.001  # a sound track that never gets louder than this is an empty one
 BESIDE_SONG_DB = -4.0  # the drums' loudness beside that of a song, each while it sounds
 QUIET_DB = 6.0  # drums whose peak alone would be lower by more than this stay as much quieter under a song
+MOST_SONG_GAIN_DB = 20.0  # a quiet recording and the drums under it are made louder by no more than this
 LIMITED_DB = 1.0  # of the sum of music and song the limiter takes off no more
 SONG_FADE_S = 1.0  # a song that is longer than the clip goes out in
 DUCK_DB = -6.0  # the clip's own sound under music
@@ -196,7 +197,7 @@ def _joined(score: Score, sampler: Sampler, background: Background, heard: NDArr
         return (theirs + ours * np.float32(under) for ours, theirs in zip(music(), song(), strict=True))
 
     raw = levels(both(), frames)
-    whole = min(amplitude(PEAK_DBFS + LIMITED_DB) / max(float(raw.max()), 1e-9), amplitude(MOST_GAIN_DB))
+    whole = min(amplitude(PEAK_DBFS + LIMITED_DB) / max(float(raw.max()), 1e-9), amplitude(MOST_SONG_GAIN_DB))
     curve = limit_curve(raw * np.float32(whole), amplitude(PEAK_DBFS)) * np.float32(whole)
 
     def stem(track: int) -> Blocks:
