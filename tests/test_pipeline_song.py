@@ -113,6 +113,16 @@ def test_other_hits_keep_the_songs_beat(made):
     assert np.percentile(np.abs(away_s), 90) < 0.03
 
 
+def test_an_accent_near_the_songs_16th_stays_on_it(made):
+    step = np.floor(made.grid.step(made.accents.times_s) + 0.5).astype(int)
+    away_s = np.abs(made.accents.times_s - made.grid.time_s(step))
+    offset = made.rhythm.accent_offset[step]
+    assert (away_s < 0.025).any()
+    assert (away_s > 0.026).any()
+    assert not offset[away_s < 0.025].any()
+    assert offset[away_s > 0.026].all()
+
+
 def test_without_a_background_nothing_is_different(mover, made):
     alone = kinebeat.soundtrack(mover, seed=3)
     assert alone.grid.source != "song"

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from kinebeat.beats.grid import BeatGrid
+from kinebeat.drums.track import DrumTrack
 from kinebeat.errors import InputError
-from kinebeat.song import hear_song
+from kinebeat.rhythm import Rhythm
+from kinebeat.song import hear_song, on_the_song
 from songs import beats_of, drum_song, noise
 
 
@@ -123,3 +126,24 @@ def test_the_grid_is_cut_or_goes_on_as_the_clip_needs(tmp_path):
         assert np.abs(((beats_s - song.grid.beats_s[0] + 0.25) % 0.5) - 0.25).max() < 0.02
     assert song.over(4.0).grid.source == "song"
     assert song.over(4.0).grid.confidence == song.grid.confidence == pytest.approx(1 - 1 / song.pulse)
+
+
+def test_what_is_early_all_the_time_comes_onto_the_beat_and_accents_stay():
+    grid = BeatGrid(np.arange(0, 4.5, 0.5), source="song")
+    hits, offsets = np.zeros((32, 9), bool), np.zeros((32, 9), np.float32)
+    hits[::2, 0] = True
+    offsets[::2, 0] = -0.1 + 0.02 * np.resize([-1, 0, 1], 16)
+    offsets[4, 0] = -0.5
+    accent = np.zeros(32, np.float32)
+    accent[8] = 1.0
+    offsets[8, 0] = 0.3
+    nothing = np.zeros(32, np.float32)
+    rhythm = Rhythm(grid, nothing, accent, nothing, nothing, np.ones(32, bool))
+    moved = on_the_song(DrumTrack(grid, hits, hits.astype(np.float32), offsets), rhythm)
+    free = hits & ~(accent > 0)[:, None]
+    assert np.median(moved.offsets[free]) == pytest.approx(0, abs=1e-6)
+    assert np.ptp((moved.offsets - offsets)[free]) == pytest.approx(0, abs=1e-6)
+    assert moved.offsets[8, 0] == np.float32(0.3)
+    assert not moved.offsets[~hits].any()
+    nobody = DrumTrack(grid, np.zeros_like(hits), np.zeros_like(offsets), np.zeros_like(offsets))
+    assert on_the_song(nobody, rhythm) is nobody
