@@ -7,7 +7,7 @@ from kinebeat.beats.grid import BeatGrid
 from kinebeat.drums.track import DrumTrack
 from kinebeat.errors import InputError
 from kinebeat.rhythm import Rhythm
-from kinebeat.song import hear_song, on_the_song
+from kinebeat.song import FRAME_S, TEMPO_FRAMES, _tempo_bpm, hear_song, on_the_song
 from songs import beats_of, drum_song, noise
 
 
@@ -126,6 +126,13 @@ def test_the_grid_is_cut_or_goes_on_as_the_clip_needs(tmp_path):
         assert np.abs(((beats_s - song.grid.beats_s[0] + 0.25) % 0.5) - 0.25).max() < 0.02
     assert song.over(4.0).grid.source == "song"
     assert song.over(4.0).grid.confidence == song.grid.confidence == pytest.approx(1 - 1 / song.pulse)
+
+
+@pytest.mark.parametrize("more", [0, 1, 700])
+def test_the_tempo_of_a_long_song_is_found_piece_by_piece(more):
+    onsets = np.zeros(2 * TEMPO_FRAMES + more, np.float32)
+    onsets[::47] = 1
+    assert _tempo_bpm(onsets) == pytest.approx(60 / (47 * FRAME_S), rel=0.01)
 
 
 def test_what_is_early_all_the_time_comes_onto_the_beat_and_accents_stay():

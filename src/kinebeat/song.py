@@ -35,6 +35,7 @@ LISTEN_S = 30.0
 SILENT = 1e-8
 """What has less power than this share of the loudest is silence."""
 LEAD_FRAMES = 8
+TEMPO_FRAMES = 4096
 BANDS = 40
 """Mel bands of the onset envelope."""
 BASS_BANDS = 2
@@ -157,7 +158,8 @@ def _beats(power: NDArray[np.float32], harmony: NDArray[np.float32]) -> tuple[ND
 
     loudness = librosa.power_to_db(power, ref=np.max)
     onsets = librosa.onset.onset_strength(S=loudness, sr=SONG_HZ, hop_length=HOP, center=False)
-    _, frames = librosa.beat.beat_track(onset_envelope=onsets, sr=SONG_HZ, hop_length=HOP)
+    tempo_bpm = _tempo_bpm(onsets)
+    _, frames = librosa.beat.beat_track(onset_envelope=onsets, sr=SONG_HZ, hop_length=HOP, bpm=tempo_bpm)
     if len(frames) < LEAST_BEATS or onsets[frames].mean() < LEAST_PEAKS * onsets.mean():
         return np.zeros(0), 0, 0.0
     beats_s = _steady(_between(onsets, frames) * FRAME_S - LATE_S)
@@ -166,6 +168,17 @@ def _beats(power: NDArray[np.float32], harmony: NDArray[np.float32]) -> tuple[ND
     kicks = _rise(power[:BASS_BANDS]) - _rise(power[BASS_BANDS:])
     at = np.clip(np.rint((beats_s + LATE_S) / FRAME_S).astype(int), 0, len(onsets) - 1)
     return beats_s, _downbeat(kicks, harmony, at), _pulse(onsets, beats_s)
+
+
+def _tempo_bpm(onsets: NDArray[np.float32]) -> float:
+    """The tempo as `beat_track` itself would find it, from one stretch of the song after the other to save memory."""
+    import librosa
+
+    mean = 0.0
+    for begin in range(0, len(onsets), TEMPO_FRAMES):
+        piece = onsets[begin : begin + TEMPO_FRAMES]
+        mean = mean + librosa.feature.tempogram(onset_envelope=piece, sr=SONG_HZ, hop_length=HOP).sum(1)
+    return float(librosa.feature.tempo(tg=np.asarray(mean)[:, None] / len(onsets), sr=SONG_HZ, hop_length=HOP)[0])
 
 
 def _pulse(onsets: NDArray[np.float32], beats_s: NDArray[np.float64]) -> float:
