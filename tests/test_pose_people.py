@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_whoever_is_pointed_at_is_followed(two_people: Path) -> None:
             np.testing.assert_allclose(np.median(poses[..., 0], axis=1), middle, atol=0.06)
     finally:
         pool.close()
+
+
+def test_a_stop_while_the_workers_start_ends_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+
+    class Stopped(threading.Thread):
+        """A stop comes when the second thread has just been started, before anybody has noted it down."""
+
+        def start(self) -> None:
+            super().start()
+            started.append(self)
+            if len(started) == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("kinebeat.pose.pool.threading.Thread", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        Pool(3, SlotShape(4, 64, 64, 0))
+    for thread in started:
+        thread.join(timeout=20)
+    assert [thread.is_alive() for thread in started] == [False, False]
 
 
 def test_one_person_is_kept_through_all_chunks(two_people: Path, monkeypatch: pytest.MonkeyPatch) -> None:

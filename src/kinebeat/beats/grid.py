@@ -26,7 +26,7 @@ class BeatGrid:
         beats_s: (B,) float64, strictly increasing; the last entry is the end of the last bar.
         confidence: in [0, 1]; how clearly the movement itself has this beat.
         source: where the beat comes from: "movement", "accents" (no beat found: the grid that fits the accents
-            best) or "tempo" (given by the user).
+            best), "tempo" (given by the user) or "song" (heard in the music that plays along).
     """
 
     beats_s: NDArray[np.float64]

@@ -129,7 +129,8 @@ class Pool:
 
     def close(self) -> None:
         """End the processes and let go of the memory."""
-        for _ in self._threads:
+        # One for every thread that may wait: a signal may have come before the last was noted down.
+        for _ in self._processes:
             self._jobs.put(None)
         for process in self._processes:
             process.kill()
