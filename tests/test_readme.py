@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from kinebeat.cli import app
+from kinebeat.weights import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -111,3 +112,9 @@ def test_the_cost_of_the_beat():
     slowest = max(row["p95_cpu_ms_per_s"] for name, row in found.items() if name.startswith("hear_beats"))
     assert f"{slowest:.1f} ms of CPU per second of video" in README
     assert f"the network weighs {found['weight files']['megabytes']:.1f} MB" in README
+
+
+def test_the_likelihood_of_the_accompaniment():
+    ours, unigram = (score["nll"] for score in registry()["accompaniment"].scores[:2])
+    assert f"{ours:.2f} nats a token on songs it has not seen" in README
+    assert f"gives {unigram:.2f}" in README

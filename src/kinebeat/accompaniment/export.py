@@ -35,6 +35,8 @@ LICENCE = (
 DATA = (
     "multi-track corpus of drums, piano, guitar and bass (its README says where each file comes from), training split"
 )
+FINISHED = 0.95
+"""From which share of its schedule on a training counts as done."""
 CAUTION = (
     "Popular songs in 4/4 with a steady tempo, as transcribed by amateurs: expect their habits, no other metre, and no "
     "player's timing."
@@ -160,6 +162,14 @@ def card(name: str, entry: Mapping[str, Any], net: AccompanimentNet, kept: Mappi
     lines += [f"| {key} | {entry[key]} |" for key in ("licence", "data")]
     lines += [f"| recipe | `{entry['recipe']}` |", f"| seed | {kept['seed']} |", f"| date | {entry['date']} |"]
     lines += [f"| training | best at step {kept['step']}, {kept['seconds'] / 60:.0f} minutes in |", ""]
+    done = kept["step"] / kept["recipe"]["steps"]
+    if kept["minutes"] is not None:
+        done = max(done, kept["seconds"] / (60 * kept["minutes"]))
+    if done < FINISHED:
+        lines += [
+            f"Taken {100 * done:.0f} % into its training, before the learning rate had fallen: not yet what it can be.",
+            "",
+        ]
     lines += ["Negative log likelihood on the validation split, nats (lower is better):", ""]
     lines += ["| | this | unigram |", "|---|---|---|"]
     for key in [key for key in kept if key == "nll" or key.startswith("nll_")]:
@@ -190,7 +200,11 @@ def export(run: Path, *, name: str = "accompaniment", scores: Path | None = None
         "licence": LICENCE,
         "data": DATA,
         "recipe": command(kept),
-        "scores": [{"name": "validation", "nll": round(kept["nll"], 4)}, *rows],
+        "scores": [
+            {"name": "validation", "nll": round(kept["nll"], 4)},
+            {"name": "validation, unigram", "nll": round(kept["unigram"], 4)},
+            *rows,
+        ],
         "date": dt.datetime.fromtimestamp((run / "best.pt").stat().st_mtime, dt.UTC).date().isoformat(),
     }
     write_entries({**read_entries(folder), name: entry}, folder)
