@@ -1,5 +1,7 @@
 """What the accompanist asks for and makes of it; the model thinks at random here too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,21 @@ def test_the_second_plays_on_the_chords_of_the_first():
 
 def test_the_first_plays_as_if_alone():
     assert played(("piano", "guitar"))[0].part == played(("piano",))[0].part
+
+
+def test_other_drums_have_other_notes_with_the_same_seed():
+    class Deaf(RandomModel):
+        """Does not hear the drums, so that chance alone tells them apart."""
+
+        def begin_bar(self, drums, state=None, played=None):
+            return super().begin_bar([replace(bar, tokens=bar.tokens[:0]) for bar in drums], state, played)
+
+    other = drums()
+    other.hits[:, 2] = True
+    one, again, two = (Accompanist(Deaf()).play(t, ["piano"], duration_s=12.0)[0] for t in (drums(), drums(), other))
+    assert one.key == again.key == two.key
+    assert one.part == again.part
+    assert one.part != two.part
 
 
 def test_a_key_is_kept_and_drawn_where_none_is_chosen():
@@ -108,7 +125,7 @@ def test_energy_shapes_how_many_notes_there_are_and_how_loud():
         loud += made.part.velocity[made.part.onset >= 3 * 48].tolist()
     still, moving = np.sum(many, 0)
     assert still <= 8 * 3  # one place a bar
-    assert moving > 3 * still
+    assert moving > 2 * still
     assert np.mean(loud) > 1.5 * np.mean(quiet)
 
 

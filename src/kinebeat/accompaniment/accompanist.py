@@ -6,6 +6,7 @@ the energy of a bar calls for, how loud, and where the piece ends.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,9 +120,10 @@ class Accompanist:
         steps = len(drums.hits)
         moved = drum_energy(drums) if energy is None else np.asarray(energy, np.float64)
         seen = np.ones(steps, bool) if present is None else present
-        rng = np.random.default_rng([seed, 4])  # other chances than the drummer's, who has the same seed
-        drawn = KEYS_DRAWN[int(rng.integers(len(KEYS_DRAWN)))]
+        drawn = KEYS_DRAWN[int(np.random.default_rng([seed, 4]).integers(len(KEYS_DRAWN)))]
         home = drawn if key is None else key
+        # Other chances for other drums: two clips with one seed shall have one key but not one tune.
+        rng = np.random.default_rng([seed, 5, zlib.crc32(drums.hits.tobytes())])
         heard, last_bar = drums_on_grid(drums), _last_bar(drums.grid, seen, duration_s)
         chords: Chords | None = None
         made = []
