@@ -129,6 +129,16 @@ def test_no_bar_has_more_notes_than_were_asked_for(leaning):
 
 
 @pytest.mark.parametrize("leaning", ["", *KINDS])
+def test_where_notes_are_asked_for_there_are_some(leaning):
+    _, chords, _ = decode_part(played(wish(), 3, "Chord"))
+    for others in ({}, {"chords": chords}):
+        part, _, _ = decode_part(played(wish(notes=(1, 2, 0, 5, 0, 1), **others), 2, leaning))
+        assert (notes_per_bar(part) > 0).tolist() == [True, True, False, True, False, True]
+    silent, _, _ = decode_part(played(wish(), 2, "Bar"))
+    assert (notes_per_bar(silent) == 0).any()  # nothing was said
+
+
+@pytest.mark.parametrize("leaning", ["", *KINDS])
 @pytest.mark.parametrize("room", [12, 20])
 def test_a_bar_never_overflows(room, leaning):
     _, chords, _ = decode_part(played(wish(), 3, "Chord"))

@@ -15,7 +15,6 @@ from command_line import run
 from kinebeat.errors import OptionError, OutputError
 from kinebeat.outputs import Outputs
 from kinebeat.pose import save_pose
-from kinebeat.weights import registry
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
 from players import invent
 
@@ -293,8 +292,6 @@ def test_bad_options_exit_with_2_and_write_nothing(words, mover, tmp_path, monke
 
 
 def test_the_trained_model_plays(mover, monkeypatch):
-    if "accompaniment" not in registry():
-        pytest.skip("there are no trained weights of the accompaniment yet")
     from kinebeat.accompaniment import accompanist
     from kinebeat.accompaniment.model import AccompanimentModel
     from kinebeat.weights import load

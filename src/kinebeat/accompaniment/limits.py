@@ -62,7 +62,7 @@ class Wish:
         tempo_bpm: of each bar, (bars,); their number is that of the piece.
         key: a number of `harmony`, or `NO_KEY`: then any note and any chord may come, and a piece just stops.
         notes: for each bar the bin of how many positions have notes (`notes_bin`), or `NO_NOTES` for what the player
-            likes. No bar has more than its bin says.
+            likes. No bar has more than its bin says, nor none where some are asked for.
         chords: to be played on; the player's own if None.
         last_bar: the bar whose first beat ends the piece, or None for a piece that goes on. The bars after it should
             ask for no notes.
@@ -203,7 +203,11 @@ def playable(wish: Wish, playing: Playing, room: int) -> Mask:
         further[_MIDDLE + 1 :] = False
     found = pitches
     found[position] = further
-    found[DECODER.first["Bar"]] = not owed and not (last and not playing.places and pitches.any())
+    # A bar for which notes are asked has some, and so has the last.
+    waited_for = (
+        not playing.places and (last or wish.notes_in(bar) not in (0, NO_NOTES)) and (pitches.any() or further.any())
+    )
+    found[DECODER.first["Bar"]] = not owed and not waited_for
     return found
 
 

@@ -104,34 +104,26 @@ def evaluate_accompaniment(
         )
 
 
-@train_app.command("drums", context_settings=PASSED_ON)
-def train_drums(context: typer.Context) -> None:
-    """Train the drum networks; takes the options of python -m kinebeat.drums.train."""
-    _pass_on("kinebeat.drums.train", context)
+TRAININGS = {
+    "drums": ("kinebeat.drums.train", "Train the drum networks"),
+    "beats": ("kinebeat.beats.train", "Train the beat networks"),
+    "beat-corpus": ("kinebeat.beats.truth.corpus", "Make the movement they learn from"),
+    "accompaniment": ("kinebeat.accompaniment.train", "Train the network of piano and guitar"),
+    "accompaniment-corpus": ("kinebeat.accompaniment.corpus", "Make the segments it learns from"),
+}
+"""The verbs of `kinebeat train`: modules that have a command line of their own, and what they do."""
 
 
-@train_app.command("beats", context_settings=PASSED_ON)
-def train_beats(context: typer.Context) -> None:
-    """Train the beat networks; takes the options of python -m kinebeat.beats.train."""
-    _pass_on("kinebeat.beats.train", context)
+def _passing_on(module: str) -> Callable[[typer.Context], None]:
+    def verb(context: typer.Context) -> None:
+        _pass_on(module, context)
+
+    return verb
 
 
-@train_app.command("beat-corpus", context_settings=PASSED_ON)
-def train_beat_corpus(context: typer.Context) -> None:
-    """Make the movement they learn from; takes the options of python -m kinebeat.beats.truth.corpus."""
-    _pass_on("kinebeat.beats.truth.corpus", context)
-
-
-@train_app.command("accompaniment", context_settings=PASSED_ON)
-def train_accompaniment(context: typer.Context) -> None:
-    """Train the network of piano and guitar; takes the options of python -m kinebeat.accompaniment.train."""
-    _pass_on("kinebeat.accompaniment.train", context)
-
-
-@train_app.command("accompaniment-corpus", context_settings=PASSED_ON)
-def train_accompaniment_corpus(context: typer.Context) -> None:
-    """Make the segments it learns from; takes the options of python -m kinebeat.accompaniment.corpus."""
-    _pass_on("kinebeat.accompaniment.corpus", context)
+for _name, (_module, _what) in TRAININGS.items():
+    _help = f"{_what}; takes the options of python -m {_module}."
+    train_app.command(_name, context_settings=PASSED_ON, help=_help)(_passing_on(_module))
 
 
 def _pass_on(module: str, context: typer.Context) -> None:
