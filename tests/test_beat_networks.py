@@ -9,7 +9,7 @@ pytest.importorskip("onnx", reason="the [train] extra is not installed")
 from kinebeat.beats import export, network  # noqa: E402
 from kinebeat.beats.batches import WINDOW  # noqa: E402
 from kinebeat.beats.network import CENTRE, JOINTS, SHAPES, SKELETON, VARIANTS, BeatNet, NetConfig  # noqa: E402
-from kinebeat.drums.models import open_session  # noqa: E402
+from kinebeat.weights.sessions import open_session  # noqa: E402
 
 pytestmark = pytest.mark.train
 SMALL = NetConfig(channels=(8,) * 10, kernels=(5,) * 10, width=16, tcn_dilations=(1, 2, 4), dropout=0.0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kinebeat.accompaniment.vocabulary import DECODER, PAD
-from kinebeat.drums.models import open_session
+from kinebeat.weights.sessions import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

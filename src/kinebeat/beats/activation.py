@@ -104,6 +104,6 @@ def through_windows(
 @cache
 def _session(model: str, part: str) -> Any:
     """The onnxruntime session of one network."""
-    from kinebeat.drums.models import open_session
+    from kinebeat.weights.sessions import open_session
 
     return open_session(weights.load(model)[part])

@@ -12,6 +12,7 @@ import numpy as np
 
 from kinebeat.drums.data import Vocabulary
 from kinebeat.drums.kit import DRUMS
+from kinebeat.weights.sessions import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEVER = np.float32(-1e9)
-
-
-def open_session(graph: NDArray[np.uint8]) -> Any:
-    """An onnxruntime session of an ONNX graph's bytes, on one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph.tobytes(), options, providers=["CPUExecutionProvider"])
 
 
 @dataclass(frozen=True)
