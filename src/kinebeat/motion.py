@@ -40,7 +40,7 @@ LEAST_JOINTS = 3
 PAN_SIGMA_S = 0.8
 """Common motion of the whole body slower than this is a walk or a camera pan, not a gesture."""
 
-_BONE_IN_BODY_HEIGHTS = {
+BONE_IN_BODY_HEIGHTS = {
     ("neck", "mid_hip"): 0.30,
     ("right_shoulder", "left_shoulder"): 0.22,
     ("right_shoulder", "right_elbow"): 0.17,
@@ -91,7 +91,7 @@ def body_height_px(pose: PoseTrack) -> NDArray[np.float64]:
     guesses = np.stack(
         [
             np.linalg.norm(pose.xy[:, names.index(a)] - pose.xy[:, names.index(b)], axis=1) / part
-            for (a, b), part in _BONE_IN_BODY_HEIGHTS.items()
+            for (a, b), part in BONE_IN_BODY_HEIGHTS.items()
         ],
         axis=1,
     ).astype(np.float64)
