@@ -54,7 +54,7 @@ def clean(
         The track, layout `rhythmicnet17`.
     """
     xy, score = skeleton.convert(xy, score, layout, LAYOUT)
-    xy = _believed(xy, score, size)
+    xy = believed(xy, score, size)
     new_shot = person_jumps(xy, times_s, joint_filter.torso_px(xy, LAYOUT))
     if cuts is not None:
         new_shot = new_shot | cuts
@@ -71,8 +71,17 @@ def clean(
     return PoseTrack(xy, score, times_s, LAYOUT, shot, size)
 
 
-def _believed(xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Joints that are inside the picture and believed; none at all where too few are left for a person."""
+def believed(xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Joints that are inside the picture and believed; none at all where too few are left for a person.
+
+    Args:
+        xy: (T, 17, 2) pixels, `rhythmicnet17`, NaN where not seen.
+        score: (T, 17) in [0, 1].
+        size: width and height of the picture.
+
+    Returns:
+        (T, 17, 2) the places, NaN where they are not believed.
+    """
     margin = _MARGIN * max(size)
     with np.errstate(invalid="ignore"):
         inside = ((xy >= -margin) & (xy <= np.array(size, np.float32) + margin)).all(axis=-1)
