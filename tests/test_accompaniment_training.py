@@ -422,11 +422,13 @@ def test_too_much_is_refused(exported, pieces):
 
 def test_export_writes_weights_registry_and_card(corpus, tmp_path):
     run(corpus, tmp_path / "run", steps=3)
-    (tmp_path / "scores.json").write_text(json.dumps({"rows": [{"name": "row", "nll": 1.0}]}))
+    names = ["dataset", "Kinebeat", "Kinebeat, no memory", "Kinebeat, as in the product", "Kinebeat"]
+    (tmp_path / "scores.json").write_text(json.dumps({"rows": [{"name": name, "nll": 1.0} for name in names]}))
     export(tmp_path / "run", name="accompaniment-tiny", folder=tmp_path, scores=tmp_path / "scores.json")
     entry = json.loads((tmp_path / "registry.json").read_text())["accompaniment-tiny"]
     assert entry["constants"]["memory"] == TINY.memory
-    assert [score["name"] for score in entry["scores"]] == ["validation", "validation, unigram", "row"]
+    own = ["Kinebeat", "Kinebeat, as in the product", "Kinebeat"]
+    assert [score["name"] for score in entry["scores"]] == ["validation", "validation, unigram", *own]
     assert entry["scores"][1]["nll"] == pytest.approx(entry["scores"][0]["nll"], rel=0.5)  # it has hardly learned
     assert "--variant full" in entry["recipe"]
     card = (tmp_path / "accompaniment-tiny.md").read_text()

@@ -234,6 +234,42 @@ def test_stems_appear_whole_or_not_at_all(tmp_path, made, monkeypatch):
     assert (stems / "piano.wav").read_text() == "before"
 
 
+def test_stems_that_are_too_loud_alone_are_all_lower(tmp_path, made, monkeypatch):
+    from kinebeat.audio import Mix
+
+    plain = Mix.stem
+
+    def louder(self, number):
+        # The piano goes down by as much as the guitar goes up: the mix stays as it is.
+        shift = {0: 0.0, 1: -1.5, 2: 1.5}[number]
+        return (block + np.float32(shift) for block in plain(self, number))
+
+    monkeypatch.setattr(Mix, "stem", louder)
+    wav, stems = tmp_path / "a.wav", tmp_path / "stems"
+    (warning,) = made.save(wav=wav, stems=stems)
+    each = [samples(path) / (2**23 - 1) for path in sorted(stems.iterdir())]
+    whole = samples(wav) / (2**23 - 1)
+    peak = max(np.abs(one).max() for one in each)
+    assert peak == pytest.approx(1, abs=1e-6)
+    assert sum((np.abs(one) >= 1 - 1e-7).sum() for one in each) < 5, "nothing is cut off"
+    lower_db = -20 * np.log10(np.abs(sum(each)).max() / np.abs(whole).max())
+    assert lower_db > 3
+    assert np.abs(sum(each) * 10 ** (lower_db / 20) - whole).max() < 1e-5
+    assert f"{lower_db:.1f} dB lower" in warning
+
+
+def test_a_stem_of_an_earlier_run_is_told_and_left(tmp_path, made):
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    for name in ("guitar", "background", "mine"):
+        (stems / f"{name}.wav").write_text("before")
+    without = replace(made, score=replace(made.score, tracks=made.score.tracks[:2]), accompaniments=())
+    said = without.save(stems=stems)
+    assert [line.split(" is ")[0] for line in said] == [str(stems / f"{name}.wav") for name in ("guitar", "background")]
+    assert (stems / "guitar.wav").read_text() == "before"
+    assert made.save(stems=stems) == (f"{stems / 'background.wav'} is of an earlier run, not of this music",)
+
+
 def test_stems_in_no_place(tmp_path, made):
     (tmp_path / "file").write_text("a file")
     (tmp_path / "stems" / "piano.wav").mkdir(parents=True)

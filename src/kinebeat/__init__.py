@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
     from kinebeat.score import Score
+    from kinebeat.song import Song
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _HOME = {
     "PoseTrack": "kinebeat.pose.track",
     "Rhythm": "kinebeat.rhythm",
     "Score": "kinebeat.score",
+    "Song": "kinebeat.song",
     "Soundtrack": "kinebeat.pipeline",
     "accompany": "kinebeat.arrangement",
     "hear": "kinebeat.hearing",
@@ -59,6 +61,7 @@ __all__ = [
     "PoseTrack",
     "Rhythm",
     "Score",
+    "Song",
     "Soundtrack",
     "accompany",
     "hear",

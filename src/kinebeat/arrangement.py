@@ -87,8 +87,8 @@ class Arrangement:
                 with clock.stage("sound"):
                     sound = mix(self.score, soundfont=self.settings.soundfont)
             with clock.stage("writing"):
-                write_music(self.score, sound, outputs, temporary, self.times)
-        return () if sound is None else sound.warnings
+                said = write_music(self.score, sound, outputs, temporary, self.times)
+        return said if sound is None else (*sound.warnings, *said)
 
 
 def accompany(

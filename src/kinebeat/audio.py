@@ -240,21 +240,27 @@ def _fade_curve(song_levels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.cos(np.pi / 2 * phase) ** 2, np.float32)
 
 
-def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> None:
+def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> float:
     """Write sound as a 24-bit 48 kHz stereo WAV file.
 
     Args:
-        blocks: (N, 2) float32 in [-1, 1].
+        blocks: (N, 2) float32 in [-1, 1]; what is beyond is cut off.
         path: the file; wrap in `kinebeat.files.atomic_output` to have it appear whole.
+
+    Returns:
+        The highest sample that there was.
     """
+    peak = 0.0
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(3)
         file.setframerate(RATE_HZ)
         for block in blocks:
+            peak = max(peak, float(np.abs(block).max(initial=0)))
             whole = np.round(np.clip(block, -1, 1) * (2**23 - 1)).astype("<i4")
             # The lower three of the four bytes of each sample.
             file.writeframesraw(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+    return peak
 
 
 def counted(blocks: Blocks, frames: int, report: Callable[[float], None]) -> Blocks:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kinebeat.errors import OptionError
 from kinebeat.files import (
     TEMPORARY_PREFIX,
@@ -151,8 +153,10 @@ def write_music(
     temporary: dict[Path, Path],
     times: MidiTimes | None = None,
     others: Sequence[str] = (),
-) -> None:
+) -> tuple[str, ...]:
     """Write MIDI, WAV and stems, as far as they are wanted.
+
+    Tracks that take from each other in the mix may be louder alone than a file can hold: then all stems are lower.
 
     Args:
         score: the music.
@@ -161,18 +165,39 @@ def write_music(
         temporary: where it is written, from `opened`.
         times: of the MIDI file; those of the score's grid if None.
         others: stems after those of the score's tracks.
+
+    Returns:
+        Warnings, one line each.
     """
     if outputs.midi:
         from kinebeat.score import save_midi
 
         save_midi(score, temporary[outputs.midi], times)
-    if sound is not None:
-        from kinebeat.audio import write_wav
+    if sound is None:
+        return ()
+    from kinebeat.audio import write_wav
 
-        if outputs.wav:
-            write_wav(sound.blocks(), temporary[outputs.wav])
-        for number, path in enumerate(outputs.stem_files([*(track.name for track in score.tracks), *others])):
-            write_wav(sound.stem(number), temporary[path])
+    if outputs.wav:
+        write_wav(sound.blocks(), temporary[outputs.wav])
+    if outputs.stems is None:
+        return ()
+    files = outputs.stem_files([*(track.name for track in score.tracks), *others])
+    warnings = [f"{path} is of an earlier run, not of this music" for path in _of_earlier_runs(outputs.stems, files)]
+    peak = max(write_wav(sound.stem(number), temporary[path]) for number, path in enumerate(files))
+    if peak > 1:
+        for number, path in enumerate(files):
+            write_wav((block / np.float32(peak) for block in sound.stem(number)), temporary[path])
+        lower_db = 20 * math.log10(peak)
+        warnings.append(f"a stem alone would be too loud for a file: all are {lower_db:.1f} dB lower than in the sound")
+    return tuple(warnings)
+
+
+def _of_earlier_runs(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Files in a folder of stems that have a stem's name and will stay beside those that are written."""
+    from kinebeat.score import SEATS
+
+    usual = [folder / f"{name}.wav" for name in (DRUMS, *SEATS, BACKGROUND)]
+    return [path for path in usual if path not in files and path.is_file()]
 
 
 def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: bool, clock: Clock) -> tuple[str, ...]:
@@ -211,7 +236,7 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
                 sound = mix(made.score, soundfont=font, clip=clip, original=original, background=background)
         warnings = list(sound.warnings) if sound is not None else []
         with clock.stage("writing") as report:
-            write_music(made.score, sound, outputs, temporary, others=others)
+            warnings += write_music(made.score, sound, outputs, temporary, others=others)
             if outputs.plot and sound:
                 _draw_plot(made, sound, temporary[outputs.plot])
             if outputs.video and sound:

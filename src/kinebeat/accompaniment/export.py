@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kinebeat.accompaniment.model import LEAST_KEPT
 from kinebeat.accompaniment.network import AccompanimentNet, NetConfig, parameters
 from kinebeat.accompaniment.train import RECIPES, load_best
+from kinebeat.evaluation.accompaniment import NAMES, PRODUCT
 from kinebeat.weights import FOLDER
 from kinebeat.weights.exporting import read_entries, to_onnx, write_entries, write_graphs
 
@@ -184,7 +185,7 @@ def export(run: Path, *, name: str = "accompaniment", scores: Path | None = None
     Args:
         run: the folder of the training.
         name: of the weight.
-        scores: what `kinebeat evaluate accompaniment --json` wrote; its rows are kept in the registry.
+        scores: what `kinebeat evaluate accompaniment --json` wrote; this model's rows of it are kept in the registry.
         folder: where the weights go.
 
     Raises:
@@ -193,7 +194,9 @@ def export(run: Path, *, name: str = "accompaniment", scores: Path | None = None
     net, kept = load_best(run)
     parts = model_parts(net)
     graphs = {part: value.tobytes() for part, value in parts.items() if value.dtype == np.uint8}
-    rows: list[dict[str, Any]] = json.loads(scores.read_text(encoding="utf-8"))["rows"] if scores else []
+    table: list[dict[str, Any]] = json.loads(scores.read_text(encoding="utf-8"))["rows"] if scores else []
+    # The product plays with the full model.
+    own = (NAMES["full"], PRODUCT) if kept["variant"] == "full" else (NAMES[kept["variant"]],)
     entry = {
         "sha256": write_graphs(name, graphs, folder),
         "constants": {part: value.tolist() for part, value in parts.items() if part not in graphs},
@@ -203,7 +206,7 @@ def export(run: Path, *, name: str = "accompaniment", scores: Path | None = None
         "scores": [
             {"name": "validation", "nll": round(kept["nll"], 4)},
             {"name": "validation, unigram", "nll": round(kept["unigram"], 4)},
-            *rows,
+            *(row for row in table if row["name"] in own),
         ],
         "date": dt.datetime.fromtimestamp((run / "best.pt").stat().st_mtime, dt.UTC).date().isoformat(),
     }
