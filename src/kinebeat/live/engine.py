@@ -1,0 +1,291 @@
+"""The live engine: `events, state = engine.step(keypoints, time_s, state)`.
+
+One deterministic state machine without threads, clocks, sockets or sound: every input feeds it, every output drinks
+from it, and what was played can be played again to the same events, bit for bit (InteractiveBeat section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinebeat.drums.kit import DRUMS
+from kinebeat.live import movement, nets, pulse, stops
+from kinebeat.live.events import Beat, Change, Hit
+from kinebeat.live.movement import LIVE_FPS
+from kinebeat.live.planning import BEATS_PER_BAR, LEAD_S, Interval, confidence, first_interval, next_interval
+from kinebeat.live.settings import LiveSettings
+from kinebeat.live.style.accumulate import style_of
+from kinebeat.rhythm import ENERGY_FLOOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kinebeat.live.events import Event, Mood
+    from kinebeat.live.keypoints import Keypoints
+    from kinebeat.live.movement import MovementState, Tick
+    from kinebeat.live.nets import Drummer, Ears, Stylist
+    from kinebeat.live.pulse import Pulse
+    from kinebeat.live.stops import Limb
+
+FORECAST_TICKS = 36
+STEPS = 4
+PAST_BEATS = 3
+MOVING = 0.06
+"""Mean speed of the joints, body heights per second, below which somebody stands still."""
+START_BRAKING = 0.5
+"""Body heights per second squared, mean over the joints: a movement that lands as hard as this begins the music."""
+ACTIVITY_S = 0.25
+STILL_S, STILL_BEATS = 0.6, 1.25
+"""Of stillness, whichever is longer, before the drums begin to end."""
+LOUD_S = 8.0
+"""Over how long somebody's own loudest movement is forgotten."""
+SOFTEST = 0.45
+"""Loudness of small movements, of that of large ones."""
+LEAST_VELOCITY = 0.12
+KICK, SNARE, CLOSED_HAT, CRASH = (
+    next(number for number, drum in enumerate(DRUMS) if drum.name == name)
+    for name in ("kick", "snare", "closed hi-hat", "crash")
+)
+CLOSING = (KICK, CRASH)
+DRUM_OF_STICK = {"right_wrist": SNARE, "left_wrist": CLOSED_HAT, "right_ankle": KICK, "left_ankle": CRASH}
+
+
+@dataclass(frozen=True)
+class Played:
+    """What was played lately, which the drummer goes on from.
+
+    Attributes:
+        steps_s: (12,) when the last 16ths were.
+        hits: (12, 9) bool.
+    """
+
+    steps_s: NDArray[np.float64]
+    hits: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """All that the engine knows; it is never changed, each step gives a new one.
+
+    Attributes:
+        movement: of the keypoints.
+        heard: of the network that hears beats.
+        pulse: of the movement, a tick ahead of it, as the network is.
+        styled: of the network that makes style.
+        envelope: (N,) onset envelope at the last ticks, the newest, a tick ahead, last.
+        mood: "waiting", "playing" or "ending".
+        interval: the last that was handed out; None before the first.
+        played: what the drummer goes on from.
+        activity: mean speed of the joints of late, body heights per second.
+        loudest: the highest of that, which is slowly forgotten.
+        braking: at the last tick.
+        moved_s: when somebody last moved.
+        limbs: for instrument mode.
+        hits: how many were handed out.
+    """
+
+    movement: MovementState
+    heard: Any
+    pulse: Pulse
+    styled: Any
+    envelope: NDArray[np.float32]
+    mood: Mood
+    interval: Interval | None
+    played: Played | None
+    activity: float
+    loudest: float
+    braking: float
+    moved_s: float
+    limbs: tuple[Limb, ...]
+    hits: int
+
+
+REMEMBERED = round(LIVE_FPS * 60 / pulse.SLOWEST_BPM * (PAST_BEATS + 2))
+"""Ticks of envelope that are kept: as many as the slowest beats that are looked at take."""
+
+
+class LiveEngine:
+    """Plays drums to a movement.
+
+    Args:
+        settings: how.
+        ears: hears beats; the shipped VisBeatNet if None.
+        stylist: makes style; the shipped MuStyleNet if None.
+        drummer: plays it; the shipped DrumGenNet if None.
+    """
+
+    def __init__(
+        self,
+        settings: LiveSettings | None = None,
+        *,
+        ears: Ears | None = None,
+        stylist: Stylist | None = None,
+        drummer: Drummer | None = None,
+    ) -> None:
+        self.settings = settings or LiveSettings()
+        self.ears = ears or nets.shipped_ears()
+        self.stylist = stylist or nets.shipped_stylist()
+        self.drummer = drummer or nets.shipped_drummer()
+
+    def begin(self) -> EngineState:
+        """Before anything was seen."""
+        return EngineState(
+            movement=movement.begin(),
+            heard=self.ears.begin(),
+            pulse=pulse.begin(),
+            styled=self.stylist.begin(),
+            envelope=np.zeros(REMEMBERED, np.float32),
+            mood="waiting",
+            interval=None,
+            played=None,
+            activity=0.0,
+            loudest=ENERGY_FLOOR,
+            braking=0.0,
+            moved_s=-np.inf,
+            limbs=stops.begin(),
+            hits=0,
+        )
+
+    def step(
+        self, keypoints: Keypoints | None, time_s: float, state: EngineState
+    ) -> tuple[tuple[Event, ...], EngineState]:
+        """What there is to play after one more frame.
+
+        Args:
+            keypoints: of one person in the frame; None where nobody is seen, or no frame has come.
+            time_s: of the frame; its clock is that of the events. A frame from before the last one is passed over.
+            state: after the frame before.
+
+        Returns:
+            The events, in the order in which they are due, and the state after this frame.
+        """
+        xy, score = (None, None) if keypoints is None else (keypoints.xy, keypoints.score)
+        ticks, moved = movement.advance(xy, score, time_s, state.movement)
+        state = replace(state, movement=moved)
+        events: list[Event] = []
+        for tick in ticks:
+            some, state = self._tick(tick, state)
+            events += some
+        return tuple(sorted(events, key=lambda event: event.time_s)), state
+
+    def _tick(self, tick: Tick, state: EngineState) -> tuple[list[Event], EngineState]:
+        offset, beat, heard = self.ears.step(tick.directogram, tick.offset, tick.present, state.heard)
+        envelope, styled = self.stylist.step(offset, state.styled)
+        speed = float(tick.directogram.sum()) / 2  # each direction counts in two bins
+        activity = state.activity + (speed - state.activity) / (ACTIVITY_S * LIVE_FPS)
+        # Both: one alone lasts beyond the stop, the other has the detector's jitter.
+        moves = tick.present and min(speed, activity) * self.settings.sensitivity >= MOVING
+        started = _lands(tick, state, self.settings.sensitivity)
+        state = replace(
+            state,
+            heard=heard,
+            pulse=pulse.step(beat, state.pulse),
+            styled=styled,
+            envelope=np.append(state.envelope[1:], np.float32(envelope)),
+            activity=activity,
+            loudest=max(ENERGY_FLOOR, activity, state.loudest * (1 - 1 / (LOUD_S * LIVE_FPS))),
+            braking=tick.offset,
+            moved_s=tick.time_s if moves else state.moved_s,
+        )
+        events: list[Event] = []
+        if self.settings.mode != "groove":
+            some, state = self._strokes(tick, state)
+            events += some
+        if self.settings.mode != "instrument":
+            some, state = self._groove(tick, state, started=started)
+            events += some
+        return events, state
+
+    def _strokes(self, tick: Tick, state: EngineState) -> tuple[list[Event], EngineState]:
+        strokes, limbs = stops.step(tick, state.limbs, self.settings.sensitivity)
+        events: list[Event] = [
+            Hit(stroke.time_s, DRUM_OF_STICK[stroke.joint], stroke.strength, state.hits + k, stroke.joint)
+            for k, stroke in enumerate(strokes)
+        ]
+        return events, replace(state, limbs=limbs, hits=state.hits + len(strokes))
+
+    def _groove(self, tick: Tick, state: EngineState, *, started: bool) -> tuple[list[Event], EngineState]:
+        last = state.interval
+        if state.mood == "waiting" or last is None:
+            return self._start(tick.time_s, state) if started else ([], state)
+        events: list[Event] = []
+        now_s = tick.time_s
+        still = now_s - state.moved_s >= max(STILL_S, STILL_BEATS * last.period_s)
+        if still and state.mood == "playing":
+            events.append(Change(now_s, "ending", "you stand still" if tick.present else "nobody is seen"))
+            state = replace(state, mood="ending")
+        elif not still and state.mood == "ending":
+            events.append(Change(now_s, "playing", "you move"))
+            state = replace(state, mood="playing")
+        # A loop, as after a gap between frames more than one may be due.
+        while state.mood != "waiting" and last.end_s - LEAD_S <= now_s:
+            last = next_interval(last, state.pulse, now_s + 1 / LIVE_FPS)
+            bar_is_over = last.in_bar == 0 or last.end_s > state.moved_s + BEATS_PER_BAR * last.period_s
+            if state.mood == "ending" and bar_is_over:
+                some, state = self._close(last, state)
+            else:
+                some, state = self._hand_out(last, now_s, state)
+            events += some
+        return events, state
+
+    def _start(self, now_s: float, state: EngineState) -> tuple[list[Event], EngineState]:
+        """The first beat, or the first after a rest, at once."""
+        number, start_s, period_s = 0, now_s, 60 / self.settings.tempo_bpm
+        if state.interval is not None:
+            number, period_s = state.interval.number + 1, state.interval.period_s
+            start_s = max(now_s, state.interval.end_s)
+        interval = first_interval(start_s, state.pulse, number, period_s)
+        events, state = self._hand_out(interval, now_s, replace(state, mood="playing", played=None))
+        return [Change(start_s, "playing", "you move"), *events], state
+
+    def _close(self, interval: Interval, state: EngineState) -> tuple[list[Event], EngineState]:
+        """The last stroke, and silence."""
+        events: list[Event] = [
+            Beat(interval.start_s, interval.number, interval.in_bar, interval.tempo_bpm, confidence(state.pulse))
+        ]
+        events += [Hit(interval.start_s, drum, SOFTEST, state.hits + k) for k, drum in enumerate(CLOSING)]
+        events.append(Change(interval.start_s, "waiting", "move, and the drums begin"))
+        return events, replace(state, mood="waiting", interval=interval, hits=state.hits + len(CLOSING), played=None)
+
+    def _hand_out(self, interval: Interval, now_s: float, state: EngineState) -> tuple[list[Event], EngineState]:
+        """A beat and the hits until the next."""
+        steps_s = interval.start_s + interval.period_s * np.arange(STEPS) / STEPS
+        played = state.played
+        if played is None:  # as if it had gone on like this, unheard
+            before_s = interval.start_s - interval.period_s * np.arange(PAST_BEATS * STEPS, 0, -1) / STEPS
+            played = Played(before_s, np.zeros((PAST_BEATS * STEPS, len(DRUMS)), bool))
+        offsets, _ = self.ears.forecast(state.heard, FORECAST_TICKS)
+        to_come = self.stylist.forecast(offsets[1:], state.styled)  # the first has already been given to it
+        envelope = np.concatenate([state.envelope, to_come])
+        times_s = now_s + (np.arange(len(envelope)) - len(state.envelope) + 2) / LIVE_FPS
+        style = style_of(envelope, times_s, np.concatenate([played.steps_s, steps_s]))
+        chances = np.random.default_rng([self.settings.seed, interval.number]).random(STEPS)
+        hits = self.drummer.play(style, played.hits, interval.in_bar, chances, self.settings.temperature)
+        loudness = self._loudness(interval, state)
+        events: list[Event] = [
+            Beat(interval.start_s, interval.number, interval.in_bar, interval.tempo_bpm, confidence(state.pulse))
+        ]
+        for k, (step, drum) in enumerate(np.argwhere(hits)):
+            velocity = min(1.0, max(LEAST_VELOCITY, float(style[PAST_BEATS * STEPS + step]) * loudness))
+            events.append(Hit(float(steps_s[step]), int(drum), velocity, state.hits + k))
+        kept = Played(
+            np.concatenate([played.steps_s[STEPS:], steps_s]), np.concatenate([played.hits[STEPS:], hits.astype(bool)])
+        )
+        return events, replace(state, interval=interval, played=kept, hits=state.hits + int(hits.sum()))
+
+    def _loudness(self, interval: Interval, state: EngineState) -> float:
+        """In (0, 1]: of the movement, and less and less of it where the drums come to an end."""
+        loudness = SOFTEST + (1 - SOFTEST) * min(1.0, state.activity / state.loudest)
+        if state.mood == "ending":
+            since = (interval.start_s - state.moved_s) / (BEATS_PER_BAR * interval.period_s)
+            loudness *= min(1.0, max(0.3, 1.2 - since))
+        return loudness
+
+
+def _lands(tick: Tick, state: EngineState, sensitivity: float) -> bool:
+    """Whether a strong movement lands at this tick: its braking is past its highest."""
+    strong = state.braking * sensitivity >= START_BRAKING
+    return tick.present and strong and tick.offset < state.braking
