@@ -6,6 +6,7 @@ import pytest
 from accompaniments import RandomModel
 from kinebeat.accompaniment.grammar import first_fault
 from kinebeat.accompaniment.harmony import (
+    NO_CHORD,
     NO_KEY,
     chord_name,
     chord_numbered,
@@ -114,6 +115,20 @@ def test_a_second_player_plays_on_the_chords_of_the_first(leaning):
     tokens = played(asked, 4, leaning)
     assert first_fault(DECODER, tokens) is None
     assert decode_part(tokens)[1] == chords
+
+
+@pytest.mark.parametrize("leaning", ["", *KINDS])
+def test_where_a_chord_is_none_the_player_is_free(leaning):
+    asked_for = np.full(2 * BARS, NO_CHORD)
+    asked_for[[2, 5]] = chord_numbered("C#"), chord_numbered("F#m")
+    asked = wish(chords=Chords(asked_for), last_bar=BARS - 1)
+    tokens = played(asked, 4, leaning)
+    assert first_fault(DECODER, tokens) is None
+    said = decode_part(tokens)[1].symbols
+    assert said[[2, 5]].tolist() == asked_for[[2, 5]].tolist()
+    assert said[-3:].tolist() == [dominant_chord(C_MAJOR), *2 * [tonic_chord(C_MAJOR)]]
+    own = np.isin(np.arange(2 * BARS), [0, 1, 4, 6, 7, 8])
+    assert chords_of(C_MAJOR)[said[own]].all()
 
 
 @pytest.mark.parametrize("leaning", ["", "Position", "Pitch"])

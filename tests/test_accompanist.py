@@ -7,8 +7,9 @@ import pytest
 
 from accompaniments import RandomModel
 from kinebeat.accompaniment.accompanist import KEYS_DRAWN, Accompanist, drum_energy
-from kinebeat.accompaniment.harmony import chord_pitch_classes
+from kinebeat.accompaniment.harmony import chord_pitch_classes, scale_pitch_classes
 from kinebeat.accompaniment.limits import dominant_chord, tonic_chord
+from kinebeat.accompaniment.parts import Chords
 from kinebeat.accompaniment.tokens import notes_per_bar
 from kinebeat.beats.grid import STEPS_PER_BAR, BeatGrid
 from kinebeat.drums.track import DrumTrack
@@ -50,6 +51,15 @@ def test_the_second_plays_on_the_chords_of_the_first():
     assert piano.chords == guitar.chords
     assert piano.key == guitar.key
     assert piano.part != guitar.part
+
+
+def test_all_play_on_chords_that_are_given():
+    given = Chords(np.array([0, 7, 14, 21, 0, 36, 36, 42, 42, 0, 0, 0]))
+    for made in played(("piano", "guitar"), chords=given, key=0):
+        assert made.chords == given
+        for onset, pitch in zip(made.part.onset, made.part.pitch, strict=True):
+            here = chord_pitch_classes(int(given.symbols[onset // 24]))
+            assert pitch % 12 in {*here, *scale_pitch_classes(0)}
 
 
 def test_the_first_plays_as_if_alone():

@@ -8,11 +8,12 @@ import pytest
 
 import kinebeat
 from command_line import run
+from kinebeat.accompaniment.harmony import NO_CHORD
 from kinebeat.errors import InputError, OptionError, OutputError
 from kinebeat.pose import save_pose
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
 from players import invent
-from songs import beats_of, drum_song, noise
+from songs import beats_of, chord_song, drum_song, noise
 
 DURATION_S = 10.0
 SONG_BEATS_S = beats_of(105.0, 6, early=0.4)
@@ -172,6 +173,22 @@ def test_instruments_play_in_the_songs_key_unless_another_is_asked_for(tmp_path,
         said = json.loads((tmp_path / "a.json").read_text())
         assert said["key_source"] == source
     assert said["background"] is None
+
+
+def test_instruments_play_on_the_songs_chords(tmp_path, mover, song, monkeypatch):
+    invent(monkeypatch)
+    verse = [(60, 64, 67), (57, 60, 64), (60, 65, 69), (59, 62, 67)]
+    chordal = chord_song(tmp_path / "chords.wav", SONG_BEATS_S, verse * 3)
+    made = kinebeat.soundtrack(mover, background=chordal, instruments=("piano", "guitar"), seed=3)
+    heard = made.song.chords.symbols
+    there = heard != NO_CHORD
+    assert len(np.unique(heard[there])) > 2
+    for one in made.accompaniments:
+        assert np.array_equal(one.chords.symbols[there], heard[there])
+    drums_alone = kinebeat.soundtrack(mover, background=song, instruments="piano", seed=3)
+    for one, source in ((made, "song"), (drums_alone, "own")):
+        one.save(report=tmp_path / "a.json")
+        assert json.loads((tmp_path / "a.json").read_text())["chord_source"] == source
 
 
 def test_the_clips_own_sound(tmp_path, clip, mover, made):

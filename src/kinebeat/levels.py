@@ -19,7 +19,7 @@ GATE_FRAMES = RATE_HZ // 10  # loudness is taken in windows of four of these
 SILENT_LUFS = -70.0
 
 # ITU-R BS.1770-4, annex 1: what the head does to a sound, and how little of the bass is heard, at 48 kHz.
-_K_WEIGHTING = (
+K_WEIGHTING = (
     (1.53512485958697, -2.69169618940638, 1.19839281085285, 1.0, -1.69065929318241, 0.73248077421585),
     (1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621),
 )
@@ -67,13 +67,13 @@ def loudness_lufs(blocks: Iterable[NDArray[np.float32]], frames: int) -> float:
     """
     from scipy.signal import sosfilt
 
-    state = np.zeros((len(_K_WEIGHTING), 2, 2))
+    state = np.zeros((len(K_WEIGHTING), 2, 2))
     power = np.zeros(max(4, -(-frames // GATE_FRAMES)))
     begin = 0
     for block in blocks:
         if not len(block):
             continue
-        heard, state = sosfilt(_K_WEIGHTING, block.astype(np.float64), axis=0, zi=state)
+        heard, state = sosfilt(K_WEIGHTING, block.astype(np.float64), axis=0, zi=state)
         place = np.arange(begin, begin + len(block)) // GATE_FRAMES
         starts = np.flatnonzero(np.diff(place, prepend=-1))
         power[place[starts]] += np.add.reduceat(np.square(heard).sum(axis=1), starts) / GATE_FRAMES

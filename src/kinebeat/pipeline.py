@@ -336,6 +336,7 @@ def _play(
             energy=rhythm.energy,
             present=rhythm.present,
             key=_key(settings, song),
+            chords=None if song is None else song.chords,
             seed=settings.seed,
             density=settings.density,
             progress=report,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinebeat.accompaniment.harmony import NO_KEY, scale_pitch_classes
+from kinebeat.accompaniment.harmony import NO_CHORD, NO_KEY, scale_pitch_classes
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR
 from kinebeat.drums.kit import DRUMS
 from kinebeat.evaluation.alignment import Alignment, pooled_alignment
@@ -50,6 +50,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
         ],
         **_harmony(made),
         "key_source": _key_source(made),
+        "chord_source": _chord_source(made),
         "accompaniment": [
             _played(one, track) for one, track in zip(made.accompaniments, made.score.tracks[1:], strict=True)
         ],
@@ -94,6 +95,13 @@ def _key_source(made: Soundtrack) -> str | None:
     if made.settings.key is not None:
         return "asked"
     return "seed" if made.song is None or made.song.key == NO_KEY else "song"
+
+
+def _chord_source(made: Soundtrack) -> str | None:
+    """Whose chords piano and guitar play on: "song" or "own"."""
+    if not made.accompaniments:
+        return None
+    return "song" if made.song is not None and (made.song.chords.symbols != NO_CHORD).any() else "own"
 
 
 def _harmony(made: Soundtrack) -> dict[str, Any]:

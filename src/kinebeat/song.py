@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.accompaniment.harmony import key_of
+from kinebeat.accompaniment.harmony import NO_CHORD
+from kinebeat.accompaniment.parts import Chords
 from kinebeat.background import Background, check_background
-from kinebeat.beats.grid import BEATS_PER_BAR, BeatGrid
+from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR, BeatGrid
 from kinebeat.errors import InputError
+from kinebeat.song_chords import FFT as CHORD_FFT
+from kinebeat.song_chords import HOP as CHORD_HOP
+from kinebeat.song_chords import MOST_FRAMES, chords_of_tones, half_bar_tones
 from kinebeat.synth import RATE_HZ
 
 if TYPE_CHECKING:
@@ -48,7 +52,8 @@ at least, for there to be a beat."""
 CLEAR_PULSE = 1.5
 """Below, a beat is not sure: the user is told."""
 PHASES = 16
-LATE_S = -0.017
+_HALF = STEPS_PER_BAR // 2
+LATE_S = -0.022
 """By how much the onset envelope is late: it is early, since a frame looks ahead."""
 STRAY = 0.15
 """A beat is believed if the gaps beside it are this near to whole beats."""
@@ -62,6 +67,7 @@ class Song:
         path: the file.
         grid: its beats, in whole bars that cover the clip; `source` is "song".
         key: a number of `kinebeat.accompaniment.harmony`, for those who play along.
+        chords: two for each bar of the grid; `NO_CHORD` where nothing is heard.
         pulse: how many times stronger its onsets are on the beats than anywhere; 1 is no beat.
         start_s: which second of the song falls on the clip's time 0.
     """
@@ -69,12 +75,17 @@ class Song:
     path: Path
     grid: BeatGrid
     key: int
+    chords: Chords
     pulse: float
     start_s: float = 0.0
 
     def over(self, duration_s: float) -> Song:
         """The same in as many bars as cover a clip that is longer or shorter than was thought."""
-        return replace(self, grid=self.grid.moved(0.0, duration_s))
+        grid = self.grid.moved(0.0, duration_s)
+        half = np.floor(self.grid.step(grid.time_s(_HALF * (np.arange(grid.steps // _HALF) + 0.5))) / _HALF).astype(int)
+        there = (half >= 0) & (half < len(self.chords.symbols))
+        symbols = np.where(there, self.chords.symbols[np.where(there, half, 0)], NO_CHORD)
+        return replace(self, grid=grid, chords=Chords(symbols))
 
 
 def hear_song(
@@ -113,9 +124,16 @@ def hear_song(
     if pulse < LEAST_PULSE:
         raise InputError(path, f"no steady beat is heard in {(end - first) * FRAME_S:.0f} s of it", remedy)
     grid = _in_bars(beats_s + first * FRAME_S + begin_s - start_s, downbeat, duration_s)
+    bounds_s = grid.time_s(_HALF * np.arange(grid.steps // _HALF + 1)) + start_s - begin_s
+    seconds = max(float(bounds_s[-1]), LISTEN_S)
+    frames = round(seconds * RATE_HZ)
+    pieces = (
+        piece
+        for piece, _ in _framed(Background(path, begin_s).blocks(frames), frames, CHORD_FFT, CHORD_HOP, MOST_FRAMES)
+    )
+    symbols, key = chords_of_tones(*half_bar_tones(pieces, SONG_HZ, bounds_s))
     report(1.0)
-    key = key_of(harmony.sum(1).astype(np.float64))
-    return Song(path, replace(grid, confidence=1 - 1 / pulse), key, pulse, start_s)
+    return Song(path, replace(grid, confidence=1 - 1 / pulse), key, Chords(symbols), pulse, start_s)
 
 
 def on_the_song(drums: DrumTrack, rhythm: Rhythm) -> DrumTrack:
@@ -192,24 +210,26 @@ def _pulse(onsets: NDArray[np.float32], beats_s: NDArray[np.float64]) -> float:
     return float(found[0] / max(float(found.mean()), 1e-9))
 
 
-def _framed(blocks: Iterator[NDArray[np.float32]], frames: int) -> Iterator[tuple[NDArray[np.float32], float]]:
+def _framed(
+    blocks: Iterator[NDArray[np.float32]], frames: int, fft: int = FFT, hop: int = HOP, most: int = BLOCK_FRAMES
+) -> Iterator[tuple[NDArray[np.float32], float]]:
     """Mono sound at `SONG_HZ` in pieces whose analysis frames follow on each other, and the share read so far.
 
-    The first frame is centred on time 0, each later one `HOP` later.
+    The first frame is centred on time 0, each later one `hop` later.
     """
-    rest, read = np.zeros(FFT // 2, np.float32), 0
+    rest, read = np.zeros(fft // 2, np.float32), 0
     for block in blocks:
         read += len(block)
         even = block[: len(block) // 2 * 2].mean(1)
         # Half the rate by the mean of neighbours: what folds back is far above what beats are heard by.
         rest = np.concatenate([rest, even.reshape(-1, 2).mean(1)])
-        count = (len(rest) - FFT) // HOP + 1
-        if count >= BLOCK_FRAMES:
-            yield rest[: (count - 1) * HOP + FFT], read / max(frames, 1)
-            rest = rest[count * HOP :]
-    rest = np.concatenate([rest, np.zeros(FFT, np.float32)])
-    count = (len(rest) - FFT) // HOP + 1
-    yield rest[: (count - 1) * HOP + FFT], 1.0
+        count = (len(rest) - fft) // hop + 1
+        if count >= most:
+            yield rest[: (count - 1) * hop + fft], read / max(frames, 1)
+            rest = rest[count * hop :]
+    rest = np.concatenate([rest, np.zeros(fft, np.float32)])
+    count = (len(rest) - fft) // hop + 1
+    yield rest[: (count - 1) * hop + fft], 1.0
 
 
 def _between(curve: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -92,6 +92,7 @@ class Accompanist:
         energy: NDArray[np.float32] | NDArray[np.float64] | None = None,
         present: NDArray[np.bool_] | None = None,
         key: int | None = None,
+        chords: Chords | None = None,
         seed: int = 0,
         density: float = 1.0,
         temperature: float = TEMPERATURE,
@@ -107,6 +108,8 @@ class Accompanist:
             energy: (S,) in [0, 1], how much the mover moves at each 16th step; that of the drums if None.
             present: (S,), whether anyone is in the picture; always if None.
             key: a number in `kinebeat.accompaniment.harmony`; drawn by the seed if None.
+            chords: to be played on, two for each bar, such as a song's; where one is N, or if None, the first
+                instrument's own.
             seed: all randomness; the same seed plays the same.
             density: how busy, 1 is as in the songs that were learned from.
             temperature: of the notes; lower is plainer.
@@ -125,7 +128,6 @@ class Accompanist:
         # Other chances for other drums: two clips with one seed shall have one key but not one tune.
         rng = np.random.default_rng([seed, 5, zlib.crc32(drums.hits.tobytes())])
         heard, last_bar = drums_on_grid(drums), _last_bar(drums.grid, seen, duration_s)
-        chords: Chords | None = None
         made = []
         for number, instrument in enumerate(instruments):
             wish = Wish(

@@ -50,7 +50,8 @@ PROFILES = np.array(
 """Krumhansl and Kessler's probe tone ratings, major and minor, from the tonic up."""
 
 _HALF = POSITIONS_PER_BAR // 2
-_RARITY = np.array([0.0, 0.0, 0.05, 0.05, 0.03, 0.03, 0.03])  # what a quality costs: plain triads are likelier
+RARITY = np.array([0.0, 0.0, 0.05, 0.05, 0.03, 0.03, 0.03])
+"""What a quality costs: plain triads are likelier."""
 _EVENNESS = 0.7  # power of durations; below 1, or a bass that is held drowns what is played above it
 _BASS = 0.15  # bonus of a chord whose root is the lowest note
 _IN_KEY = 0.03  # bonus of a chord of the key's own notes: decides between the thirds of an open fifth
@@ -177,11 +178,11 @@ def find_chords(sound: NDArray[np.bool_], key: int | None = None) -> Chords:
     length = np.linalg.norm(weight, axis=1, keepdims=True)
     score = np.zeros((halves, CHORDS))
     score[:, :NO_CHORD] = weight / np.maximum(length, 1) @ (TEMPLATES / np.linalg.norm(TEMPLATES, axis=1)[:, None]).T
-    score[:, :NO_CHORD] += _BASS * _bass(sound)[:, root] + _IN_KEY * in_key - _RARITY[quality]
+    score[:, :NO_CHORD] += _BASS * _bass(sound)[:, root] + _IN_KEY * in_key - RARITY[quality]
     score[:, :NO_CHORD] -= _TIE * ((root - tonic) % 12 * len(QUALITIES) + quality)
     score[silent, :NO_CHORD] = 0.0
     score[silent, NO_CHORD] = 1.0
-    return Chords(_best_path(score))
+    return Chords(best_path(score, _CHANGE))
 
 
 def _by_class(weight: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -200,13 +201,13 @@ def _bass(sound: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(share / np.maximum(share.sum(1, keepdims=True), 1))
 
 
-def _best_path(score: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The states (T,) with the greatest sum of scores (T, S) less the costs of changing."""
+def best_path(score: NDArray[np.float64], change: tuple[float, float]) -> NDArray[np.int64]:
+    """The states (T,) with the greatest sum of scores (T, S) less the costs of changing, on even and on odd steps."""
     back = np.empty(score.shape, np.int64)
     total = score[0]
     for t in range(1, len(score)):
         best = int(total.argmax())
-        moved = total[best] - _CHANGE[t % 2]
+        moved = total[best] - change[t % 2]
         back[t] = np.where(total >= moved, np.arange(len(total)), best)
         total = np.maximum(total, moved) + score[t]
     path = np.empty(len(score), np.int64)

@@ -63,7 +63,7 @@ class Wish:
         key: a number of `harmony`, or `NO_KEY`: then any note and any chord may come, and a piece just stops.
         notes: for each bar the bin of how many positions have notes (`notes_bin`), or `NO_NOTES` for what the player
             likes. No bar has more than its bin says, nor none where some are asked for.
-        chords: to be played on; the player's own if None.
+        chords: to be played on; the player's own if None, and where one is N.
         last_bar: the bar whose first beat ends the piece, or None for a piece that goes on. The bars after it should
             ask for no notes.
     """
@@ -99,7 +99,7 @@ class Wish:
 
     def chord(self, half: int) -> int | None:
         """The chord that a half bar has to have, None if the player is free."""
-        if self.chords is not None:
+        if self.chords is not None and self.chords.symbols[half] != NO_CHORD:
             return int(self.chords.symbols[half])
         if self.last_bar is None or self.key == NO_KEY:
             return None
