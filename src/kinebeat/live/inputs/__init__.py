@@ -1,0 +1,1 @@
+"""Where frames come from: a camera, a browser, a video or recorded keypoints played in real time."""

@@ -1,0 +1,1 @@
+"""Where the music goes: a MIDI port, OSC, loudspeakers, the page, files of the take."""
