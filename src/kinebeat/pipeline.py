@@ -186,7 +186,8 @@ def soundtrack(
 ) -> Soundtrack:
     """Hear the movement in a clip and make drums that land on it, and piano or guitar on top of them if wanted.
 
-    With a background the drums join a song: its beats are theirs, the accents are the movement's.
+    With a background the drums join a song: its beats are theirs, the accents are the movement's, and piano and guitar
+    play on its chords.
 
     Args:
         source: a video, an .npz of keypoints, or a folder of OpenPose JSON.
