@@ -104,12 +104,49 @@ def evaluate_accompaniment(
         )
 
 
+@evaluate_app.command("live-style")
+def evaluate_live_style(
+    pairs: Annotated[Path, typer.Option(help="Folder that kinebeat train live-style-pairs made.")],
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Score the drum onsets that the live style network makes of movement, beside what is simpler."""
+    from kinebeat.evaluation.live_style import evaluate_live_style as evaluate
+
+    _finish_table(lambda: evaluate(pairs, seed=seed), json, "pairs of movement and Groove, test split")
+
+
+@evaluate_app.command("live-drums")
+def evaluate_live_drums(
+    data: DataOption,
+    corpus: Annotated[Path | None, typer.Option(help="What kinebeat train live-corpus made; made anew if none.")] = None,
+    samples: Annotated[int, typer.Option(help="Takes of four seconds that each row plays.", min=50)] = 5000,
+    clips: Annotated[int, typer.Option(help="Clips of movement, 20 s each.", min=1)] = 200,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score how much like real drums the live pipelines sound: InteractiveBeat's Table 4, beside baselines."""
+    from kinebeat.evaluation.live_drums import evaluate_live_drums as evaluate
+
+    with progress_bar(quiet) as progress:
+        _finish_table(
+            lambda: evaluate(data, corpus=corpus, samples=samples, clips=clips, seed=seed, progress=progress),
+            json,
+            f"Groove MIDI Dataset and {clips} clips of movement, test split, {samples} samples a row",
+        )
+
+
 TRAININGS = {
     "drums": ("kinebeat.drums.train", "Train the drum networks"),
     "beats": ("kinebeat.beats.train", "Train the beat networks"),
     "beat-corpus": ("kinebeat.beats.truth.corpus", "Make the movement they learn from"),
     "accompaniment": ("kinebeat.accompaniment.train", "Train the network of piano and guitar"),
     "accompaniment-corpus": ("kinebeat.accompaniment.corpus", "Make the segments it learns from"),
+    "live-drums": ("kinebeat.live.drumming.train", "Train the live drummers"),
+    "live-style": ("kinebeat.live.style.train", "Train the network of the live style"),
+    "live-style-pairs": ("kinebeat.live.style.pairs", "Pair movement with drums for it"),
+    "drum-genres": ("kinebeat.evaluation.genre.train", "Train the classifier of drum genres"),
 }
 """The verbs of `kinebeat train`: modules that have a command line of their own, and what they do."""
 

@@ -128,6 +128,7 @@ def film(
     body: Body | Draw | None = "draw",
     camera: Camera | Draw = "draw",
     noise: Noise | Draw | None = "draw",
+    cleaned: bool = True,
 ) -> PoseTrack:
     """Film a movement and find its joints.
 
@@ -138,6 +139,7 @@ def film(
         body: proportions; None leaves the body as it is.
         camera: the camera.
         noise: the detector; None gives the joints as they are in the picture, without cleaning.
+        cleaned: what the detector finds is cleaned as the product cleans it; otherwise it is as a live engine gets it.
 
     Returns:
         The track; NaN where a joint is outside the picture or was not found.
@@ -165,6 +167,8 @@ def film(
         return PoseTrack(xy, inside.astype(np.float32), times_s, _LAYOUT.name, shot, camera.size)
     height_m = body_height_m(xyz)
     xy, score = detected(xy, depth_m, times_s, height_m, _height_px(height_m, depth_m, camera), noise, rng)
+    if not cleaned:
+        return PoseTrack(xy, score, times_s, _LAYOUT.name, shot, camera.size)
     return clean(xy, score, times_s, _LAYOUT.name, camera.size)
 
 
