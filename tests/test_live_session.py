@@ -97,7 +97,7 @@ class ByHand(BrowserInput):
 
 
 def in_thread(session):
-    thread = threading.Thread(target=session.run)
+    thread = threading.Thread(target=session.run, daemon=True)
     thread.start()
     return thread
 
