@@ -27,6 +27,8 @@ class Metronome:
     How hard the strokes are depends on the seed and on the keypoints, so that a replay has something to compare.
     """
 
+    lead_s = LEAD_S
+
     def __init__(self, settings: LiveSettings | None = None) -> None:
         self.settings = settings or LiveSettings()
 
@@ -45,7 +47,7 @@ class Metronome:
         if state.mood == "waiting":
             events.append(Change(time_s, "playing", "you move"))
             state = replace(state, mood="playing", begun_s=time_s - state.beats * PERIOD_S)
-        while state.begun_s + state.beats * PERIOD_S - LEAD_S <= time_s:
+        while state.begun_s + state.beats * PERIOD_S - self.lead_s <= time_s:
             beat_s = state.begun_s + state.beats * PERIOD_S
             chance = np.random.default_rng([self.settings.seed, state.beats]).random()
             loud = 0.3 + 0.5 * chance + 0.2 * (sum(state.heights) % 1)

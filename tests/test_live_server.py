@@ -232,6 +232,16 @@ def test_a_second_page_waits_or_takes_over(running):
             assert now_of(second) > 0
 
 
+def test_a_second_page_plays_when_the_first_has_gone(running):
+    with running.page() as first:
+        next_of(first, "hello")
+        with running.page() as second:
+            assert json.loads(second.recv(timeout=20)) == {"t": "busy"}
+            first.close()
+            next_of(second, "hello")
+            assert now_of(second) > 0
+
+
 def test_messages_that_are_too_large_end_the_connection(running):
     with running.page() as page:
         next_of(page, "hello")

@@ -49,7 +49,8 @@ SEEN_WAITING, MOST_WAITING = 10, 2000
 TAKE = '{"t":"take"}'
 """What a second page says to play in place of the first."""
 TAKEN_OVER, TOO_MUCH, REFUSED = 4001, 1008, 4003
-START_S = 15.0
+START_S, TURN_S = 15.0, 0.2
+"""How long the server may take to start, and how often a second page looks whether the first has gone."""
 SECURITY = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -221,8 +222,7 @@ class PageServer:
         self._loop = asyncio.get_running_loop()
         if self._guest is not None:
             await websocket.send_text(json.dumps({"t": "busy"}))
-            while await websocket.receive_text() != TAKE:
-                pass
+            await self._turn(websocket)
         earlier = self._guest
         guest = self._guest = _Guest(websocket, asyncio.Queue(MOST_WAITING))
         if earlier is not None:
@@ -236,6 +236,19 @@ class PageServer:
             sender.cancel()
             if self._guest is guest:
                 self._guest = None
+
+    async def _turn(self, websocket: WebSocket) -> None:
+        """Until a second page takes over, or the first has gone."""
+        said = asyncio.ensure_future(websocket.receive_text())
+        try:
+            while self._guest is not None:
+                await asyncio.wait({said}, timeout=TURN_S)
+                if said.done():
+                    if said.result() == TAKE:
+                        return
+                    said = asyncio.ensure_future(websocket.receive_text())
+        finally:
+            said.cancel()
 
     async def _listen(self, guest: _Guest) -> None:
         frames, messages = _Allowance(MOST_FRAMES_PER_S), _Allowance(MOST_MESSAGES_PER_S)

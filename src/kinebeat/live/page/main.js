@@ -44,6 +44,7 @@ const link = new Link(told, (state) => {
     facts.mood = "waiting";
     joints = null;
     pending = [];
+    beat(null);
   }
   show();
 });
@@ -58,6 +59,7 @@ function show() {
     at("here").hidden = state !== "busy" && state !== "taken";
     document.title = kind || facts.hidden ? `${headline} – Kinebeat live` : "Kinebeat live";
   }
+  at("picture").classList.toggle("on", facts.camera === "on");
   at("start").textContent = facts.on ? "Stop" : "Start";
   at("start").disabled = facts.link !== "open" && !facts.on;
   const steady = facts.link === "open";
