@@ -43,7 +43,7 @@ class Mode(StrEnum):
     BOTH = "both"
 
 
-def live(
+def play_live(
     camera: Annotated[int | None, typer.Option(help="Use this camera, 0 is the first, without a page.", min=0)] = None,
     video: Annotated[
         Path | None, typer.Option(help="Play to a video, or an .npz of keypoints, in real time, without a page.")
@@ -138,7 +138,10 @@ def live(
             finder.close()
         if server is not None:
             server.stop()
-        files.write(session.take, quiet)
+        if session.take.steps:
+            files.write(session.take, quiet)
+    if files.paths() and not session.take.steps:
+        warn(["not one frame came, so there is nothing to write"])
     if not quiet:
         _summarise(session.report())
 
@@ -188,11 +191,6 @@ class _Files:
         from kinebeat.live.outputs.take import write_music
         from kinebeat.live.recording import save_take
 
-        if not self.paths():
-            return
-        if not take.steps:
-            warn(["not one frame came, so there is nothing to write"])
-            return
         if self.record is not None:
             save_take(take, self.record)
         warn(list(write_music(take, wav=self.wav, midi=self.midi, kit=self.kit, soundfont=self.font)))

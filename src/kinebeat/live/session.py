@@ -169,12 +169,15 @@ class Session:
             KinebeatError: the input or the pose cannot be used.
         """
         switch_s = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_S)
         threads = [threading.Thread(target=work, daemon=True) for work in (self._receive, self._look)]
         try:
+            engine = self._engine_of(self.settings)
+            sys.setswitchinterval(SWITCH_S)
             for thread in threads:
                 thread.start()
-            self._play()
+            self._play(engine)
+        except BaseException as error:
+            self._failure = self._failure or error
         finally:
             ended = not self._stop.is_set()
             self._stop.set()
@@ -186,7 +189,8 @@ class Session:
                 runner.end(within_s)
             for runner in self._runners:
                 runner.join()
-            threads[0].join(1.0)
+            if threads[0].ident is not None:
+                threads[0].join(1.0)
             sys.setswitchinterval(switch_s)
         if self._failure is not None:
             raise self._failure
@@ -238,9 +242,9 @@ class Session:
         finally:
             self._looking = False
 
-    def _play(self) -> None:
+    def _play(self, engine: Engine) -> None:
         """Step the engine for each frame that was looked at, and where none comes."""
-        engine, state = None, None
+        of, state = self._changed_settings(), engine.begin()
         while not self._stop.is_set():
             looking = self._looking
             try:
@@ -251,10 +255,11 @@ class Session:
                     return
             changed = self._changed_settings()
             if changed is not None:
-                engine = self._engine_of(changed)
+                if changed != of:
+                    engine, of = self._engine_of(changed), changed
                 state = engine.begin()
             step = self._next_step(frame)
-            if step is None or engine is None:
+            if step is None:
                 continue
             keypoints, time_s = step
             begin_s = self.clock.now_s()
