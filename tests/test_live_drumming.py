@@ -50,18 +50,30 @@ def test_batches_are_of_their_number_and_some_are_not_told(vocabulary):
     assert (one.beat_in_bar == data.NOT_TOLD).mean() == pytest.approx(0.3, abs=0.1)
 
 
+def test_some_windows_begin_with_silence_that_the_style_does_not_know(vocabulary):
+    material = data.material_of([performance()], vocabulary)
+    every = np.full(400, 8)
+    windows = data.take(material, every, np.random.default_rng(0), begun=0.5)
+    silent = (windows.words == 0)[:, ::2].cumprod(1).sum(1) // 2  # hi-hat on every quaver, so beats before the first
+    assert set(silent) == {0, 1, 2, 3}
+    assert (silent > 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert windows.style[silent == 3, :12].max(1).min() > 0.2
+    assert (windows.words[:, 12] != 0).all()
+    assert (data.take(material, every).words[:, 0] != 0).all()
+
+
 def test_styles_like_those_of_movement_are_rough_but_not_strange():
     rng = np.random.default_rng(0)
-    strength = np.tile([0.9, 0.0, 0.5, 0.0, 0.8, 0.0, 0.4, 0.2], (500, 2)).astype(np.float32)
+    strength = np.tile([0.9, 0.0, 0.5, 0.2], (500, 4)).astype(np.float32)
     rough = data.movement_like(strength, rng)
     assert rough.shape == strength.shape
     assert rough.min() >= 0
     likeness = [np.corrcoef(a, b)[0, 1] for a, b in zip(strength, rough, strict=True)]
-    assert 0.6 < np.median(likeness) < 0.98
+    assert 0.5 < np.median(likeness) < 0.95
     past, new = (np.abs(rough - strength)[:, span].mean() for span in (slice(12), slice(12, 16)))
     assert new > past  # what is forecast is rougher
     silent = data.movement_like(np.zeros((200, 16), np.float32), rng)
-    assert np.median(silent) < 0.1
+    assert np.median(silent) < 0.15
 
 
 def test_drum_notes_are_the_strongest_of_each_step():

@@ -85,7 +85,11 @@ def material_of(performances: Iterable[Performance], vocabulary: Vocabulary) -> 
 
 
 def take(
-    material: Material, which: NDArray[np.integer[Any]], rng: np.random.Generator | None = None, told: float = 1.0
+    material: Material,
+    which: NDArray[np.integer[Any]],
+    rng: np.random.Generator | None = None,
+    told: float = 1.0,
+    begun: float = 0.0,
 ) -> Windows:
     """Some windows.
 
@@ -94,6 +98,8 @@ def take(
         which: (B,) numbers of beats.
         rng: makes the style look like a movement's; the drums' own style if None.
         told: share of the windows that are told the beat of the bar.
+        begun: share of the windows in which the drums begin only now or a beat or two ago, while the style knows the
+            beats before: somebody moves already when the music starts.
     """
     steps = material.starts[which][:, None] + np.arange(WINDOW)
     strength = material.loudest[steps]
@@ -103,13 +109,17 @@ def take(
         strength = movement_like(strength, rng)
     elif told < 1.0:
         beat = np.full_like(beat, NOT_TOLD)
-    return Windows(normalised(strength), material.words[steps], beat)
+    words = material.words[steps]
+    if rng is not None and begun:
+        silent = rng.integers(1, CONTEXT_BEATS + 1, len(which)) * (rng.random(len(which)) < begun)
+        words = np.where(np.arange(WINDOW) < STEPS_PER_BEAT * silent[:, None], 0, words)
+    return Windows(normalised(strength), words, beat)
 
 
-def draw(material: Material, size: int, seed: int, number: int, told: float) -> Windows:
+def draw(material: Material, size: int, seed: int, number: int, told: float, begun: float = 0.0) -> Windows:
     """Batch `number` of a training: every beat of the data as likely as any other."""
     rng = np.random.default_rng([seed, number])
-    return take(material, rng.integers(len(material), size=size), rng, told)
+    return take(material, rng.integers(len(material), size=size), rng, told, begun)
 
 
 def movement_like(strength: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -127,14 +137,16 @@ def movement_like(strength: NDArray[np.float32], rng: np.random.Generator) -> ND
     found = strength * np.where(missing, rng.uniform(0.0, 0.5, shape), 1.0)
     added = rng.random(shape) < 0.10 * rough
     found = np.where(added, np.maximum(found, rng.uniform(0.05, 0.7, shape)), found)
-    early, late = np.abs(rng.normal(0.0, 0.18, (2, *shape))) * rough
-    early, late = np.minimum(early, 0.5), np.minimum(late, 0.5)
-    kept = found * (1 - 0.5 * (early + late))
+    # Each stroke is early or late by itself, and all of them together where the beat was not quite met.
+    off = rng.uniform(-0.5, 0.5, (shape[0], 1)) * rough
+    early = np.minimum(np.abs(rng.normal(0.0, 0.2, shape)) * rough + np.maximum(-off, 0), 0.6)
+    late = np.minimum(np.abs(rng.normal(0.0, 0.2, shape)) * rough + np.maximum(off, 0), 0.6)
+    kept = found * (1 - 0.7 * np.minimum(early + late, 1.0))
     kept[:, :-1] += (found * early)[:, 1:]
     kept[:, 1:] += (found * late)[:, :-1]
     kept = kept * np.exp(rng.normal(0.0, 0.3, shape) * rough) * np.exp(rng.normal(0.0, 0.4, (shape[0], 1)))
     # A network that is not sure says a little everywhere.
-    hum = np.abs(rng.normal(0.0, 0.06, (shape[0], 1))) * rough
+    hum = np.abs(rng.normal(0.0, 0.15, (shape[0], 1))) * rough
     return np.asarray(kept + hum, np.float32)
 
 

@@ -82,6 +82,7 @@ ROWS = {
         "nats": "this, styles like those of movement",
         "nats_not_told": "this, not told the beat of the bar",
         "nats_own_style": "this, the drums' own style",
+        "nats_beginning": "this, silence before",
         "nats_no_style": "this, style all zero",
         "bigram_style": "counts given the word before and the level of the style",
         "unigram_style": "counts given the place in the beat and the level of the style",

@@ -43,11 +43,13 @@ class Recipe(Schedule):
     Attributes:
         batch: windows, or runs of notes, in a batch.
         told: share of the windows that are told the beat of the bar.
+        begun: share of the windows in which the drums have only just begun.
         net: arguments of the network.
     """
 
     batch: int = 64
     told: float = 0.7
+    begun: float = 0.12
     betas: tuple[float, float] = (0.9, 0.98)
     net: dict[str, Any] = field(default_factory=dict)
 
@@ -63,10 +65,14 @@ def _tensors(windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def drumgen_loss(net: DrumGenTransformer, windows: Windows) -> Tensor:
-    """Mean nats of all 16 words: the past is learned too, at a quarter of the price of the new beat."""
+    """Mean nats of all 16 words: the past is learned too, at a quarter of the price of the new beat.
+
+    Silence before the drums begin is nothing to be learned.
+    """
     style, beat, words = _tensors(windows)
     nats = functional.cross_entropy(net(style, beat, words).transpose(1, 2), words, reduction="none")
-    return 0.25 * nats[:, :CONTEXT].mean() + nats[:, CONTEXT:].mean()
+    begun = (words != 0).cumsum(1)[:, :CONTEXT] > 0
+    return 0.25 * (nats[:, :CONTEXT] * begun).mean() + nats[:, CONTEXT:].mean()
 
 
 @torch.no_grad()
@@ -99,7 +105,13 @@ def validation_windows(material: Material, seed: int = 1) -> dict[str, Windows]:
         "nats_not_told": Windows(moved.style, moved.words, unknown),
         "nats_own_style": clean,
         "nats_no_style": Windows(np.zeros_like(moved.style), moved.words, moved.beat_in_bar),
+        "nats_beginning": Windows(moved.style, _begun_now(moved.words), moved.beat_in_bar),
     }
+
+
+def _begun_now(words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Windows (B, 16) whose past is silent."""
+    return np.where(np.arange(words.shape[1]) < CONTEXT, 0, words)
 
 
 def groove(data: Path, cache: Path) -> tuple[dict[str, list[Performance]], Vocabulary]:
@@ -144,7 +156,7 @@ def train(data: Path, model: str, session: Session, *, recipe: Recipe | None = N
         net,
         plan,
         session,
-        loss_of=lambda step: drumgen_loss(net, draw(learned, plan.batch, session.seed, step, plan.told)),
+        loss_of=lambda step: drumgen_loss(net, draw(learned, plan.batch, session.seed, step, plan.told, plan.begun)),
         validate=lambda averaged: {
             **{name: drumgen_nats(averaged, windows) for name, windows in checked.items()},
             **baselines,
