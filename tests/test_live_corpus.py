@@ -120,6 +120,8 @@ def test_who_stands_about_hardly_moves(material: list[Material]) -> None:
     idle = build(material, "train", 2, seed=1, kinds=["idle"], duration_s=5.0)
     dancing = build(material, "train", 2, seed=1, kinds=["warped"], duration_s=5.0)
     assert np.nanmean(idle.truth) < 0.5 * np.nanmean(dancing.truth)
+    assert len(idle.beat_time_s) == 0
+    assert len(dancing.beat_time_s) > 4
 
 
 def test_progress_is_told(material: list[Material]) -> None:

@@ -84,6 +84,9 @@ def evaluate_accompaniment(
     samples: Annotated[
         int, typer.Option(help="Pieces of 16 bars that every model plays, for each instrument.", min=1)
     ] = 200,
+    ablation: Annotated[
+        Path | None, typer.Option(help="Networks without memory or drums were exported here; see docs.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores", min=1)] = None,
     json: JsonOption = None,
     seed: SeedOption = 0,
@@ -96,10 +99,38 @@ def evaluate_accompaniment(
 
     with progress_bar(quiet) as bar:
         how = Sampling(samples, seed, workers=workers)
+
+        def told(_stage: str, share: float) -> None:
+            bar("accompaniment", share)
+
         _finish_table(
-            lambda: evaluate(data, corpus=corpus, sampling=how, progress=lambda _, share: bar("accompaniment", share)),
+            lambda: evaluate(data, corpus=corpus, ablation=ablation, sampling=how, progress=told),
             json,
             f"multi-track corpus, test split by song, {samples} samples of each model and instrument",
+            as_text,
+        )
+
+
+@evaluate_app.command("visual-beats")
+def evaluate_visual_beats(
+    data: DataOption,
+    clips: Annotated[int, typer.Option(help="Made films in each set, 20 s each.", min=1)] = 60,
+    keypoints: Annotated[
+        Path | None, typer.Option(help="Keep the keypoints of the videos here, or take them from here.")
+    ] = None,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score visual beats that are said before they happen: InteractiveBeat's Table 2, beside trivial baselines."""
+    from kinebeat.evaluation.visual_beats import as_text
+    from kinebeat.evaluation.visual_beats import evaluate_visual_beats as evaluate
+
+    with progress_bar(quiet) as bar:
+        _finish_table(
+            lambda: evaluate(data, clips=clips, seed=seed, keypoints=keypoints, progress=bar),
+            json,
+            f"{clips} films of motion capture in each made set, test split; street dance; real videos",
             as_text,
         )
 
@@ -119,7 +150,9 @@ def evaluate_live_style(
 @evaluate_app.command("live-drums")
 def evaluate_live_drums(
     data: DataOption,
-    corpus: Annotated[Path | None, typer.Option(help="What kinebeat train live-corpus made; made anew if none.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="What kinebeat train live-corpus made; made anew if none.")
+    ] = None,
     samples: Annotated[int, typer.Option(help="Takes of four seconds that each row plays.", min=50)] = 5000,
     clips: Annotated[int, typer.Option(help="Clips of movement, 20 s each.", min=1)] = 200,
     json: JsonOption = None,
@@ -143,6 +176,8 @@ TRAININGS = {
     "beat-corpus": ("kinebeat.beats.truth.corpus", "Make the movement they learn from"),
     "accompaniment": ("kinebeat.accompaniment.train", "Train the network of piano and guitar"),
     "accompaniment-corpus": ("kinebeat.accompaniment.corpus", "Make the segments it learns from"),
+    "live-corpus": ("kinebeat.live.corpus", "Make the films that the live networks learn from"),
+    "live-beats": ("kinebeat.live.visbeat.train", "Train the network of the visual beats to come"),
     "live-drums": ("kinebeat.live.drumming.train", "Train the live drummers"),
     "live-style": ("kinebeat.live.style.train", "Train the network of the live style"),
     "live-style-pairs": ("kinebeat.live.style.pairs", "Pair movement with drums for it"),

@@ -179,8 +179,8 @@ def seen_live(found: PoseTrack, exact: PoseTrack, duration_s: float) -> Clip:
     ticks = round(duration_s * LIVE_FPS)
     first_s = float(movement.times_s[0]) if len(movement.times_s) else 0.0
     motion = compute_motion(exact, first_s + duration_s)
-    curve = normalised(kinematic_offsets(motion.velocity))
-    beats = visual_beats(curve, least_level=0.0)
+    offsets = kinematic_offsets(motion.velocity)
+    curve, beats = normalised(offsets), visual_beats(offsets)
     at = np.round((first_s + np.arange(ticks) / LIVE_FPS) * MOTION_FPS).astype(int)
     around = np.clip(at[:, None] + np.arange(-1, 2), 0, len(curve) - 1)
     inside = (beats.times_s >= first_s) & (beats.times_s < first_s + duration_s)

@@ -27,6 +27,8 @@ def peaks(activation: NDArray[np.floating[Any]], threshold: float) -> NDArray[np
     """
     curve = np.asarray(activation, np.float64)
     around = np.pad(curve, _REACH, constant_values=-1.0)
+    if not len(curve):
+        return np.zeros(0)
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * _REACH + 1)
     # Of equal neighbours the first.
     top = (curve >= windows.max(1)) & (curve > np.concatenate([[-1.0], curve[:-1]])) & (curve >= threshold)
