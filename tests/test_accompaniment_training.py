@@ -424,18 +424,21 @@ def test_export_writes_weights_registry_and_card(corpus, tmp_path):
     run(corpus, tmp_path / "run", steps=3)
     names = ["dataset", "Kinebeat", "Kinebeat, no memory", "Kinebeat, as in the product", "Kinebeat"]
     (tmp_path / "scores.json").write_text(json.dumps({"rows": [{"name": name, "nll": 1.0} for name in names]}))
-    export(tmp_path / "run", name="accompaniment-tiny", folder=tmp_path, scores=tmp_path / "scores.json")
-    entry = json.loads((tmp_path / "registry.json").read_text())["accompaniment-tiny"]
+    export(tmp_path / "run", name="accompaniment", folder=tmp_path, scores=tmp_path / "scores.json")
+    export(tmp_path / "run", name="accompaniment-no-memory", folder=tmp_path, scores=tmp_path / "scores.json")
+    entries = json.loads((tmp_path / "registry.json").read_text())
+    assert [row["name"] for row in entries["accompaniment-no-memory"]["scores"][2:]] == ["Kinebeat, no memory"]
+    entry = entries["accompaniment"]
     assert entry["constants"]["memory"] == TINY.memory
     own = ["Kinebeat", "Kinebeat, as in the product", "Kinebeat"]
     assert [score["name"] for score in entry["scores"]] == ["validation", "validation, unigram", *own]
     assert entry["scores"][1]["nll"] == pytest.approx(entry["scores"][0]["nll"], rel=0.5)  # it has hardly learned
     assert "--variant full" in entry["recipe"]
-    card = (tmp_path / "accompaniment-tiny.md").read_text()
+    card = (tmp_path / "accompaniment.md").read_text()
     assert "| pitch |" in card
     assert "into its training" not in card
     assert entry["sha256"]["decoder"] in card
-    parts = {part: np.fromfile(tmp_path / f"accompaniment-tiny.{part}.onnx", np.uint8) for part in entry["sha256"]}
+    parts = {part: np.fromfile(tmp_path / f"accompaniment.{part}.onnx", np.uint8) for part in entry["sha256"]}
     model = AccompanimentModel({**parts, **{k: np.array(v) for k, v in entry["constants"].items()}})
     state = model.begin_bar([of_bar(piece_of(segment(1)).drums, 0)])
     assert model.step(np.array([[DECODER.first["Bar"]]]), state)[0].shape == (1, 1, len(DECODER))
@@ -445,5 +448,5 @@ def test_a_card_says_when_a_training_was_cut_short(corpus, tmp_path):
     run(corpus, tmp_path / "run", steps=3)
     best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
     torch.save(best | {"recipe": best["recipe"] | {"steps": 10}}, tmp_path / "run" / "best.pt")
-    export(tmp_path / "run", name="accompaniment-tiny", folder=tmp_path)
-    assert "Taken 30 % into its training" in (tmp_path / "accompaniment-tiny.md").read_text()
+    export(tmp_path / "run", name="accompaniment", folder=tmp_path)
+    assert "Taken 30 % into its training" in (tmp_path / "accompaniment.md").read_text()

@@ -304,7 +304,6 @@ def test_an_exported_training_is_heard_as_it_was_trained(trained, tmp_path, monk
     scores.write_text(json.dumps({"rows": [{"name": "TCN", "set": "warped", "f": 0.5}]}))
     export.main(["--runs", str(runs), "--scores", str(scores), "--folder", str(tmp_path)])
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    monkeypatch.setattr(weights, "REGISTRY", tmp_path / "registry.json")
     weights.registry.cache_clear()
     activation._session.cache_clear()
     try:

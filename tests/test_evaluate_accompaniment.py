@@ -510,7 +510,7 @@ def test_drums_of_songs_become_drums_of_ours_and_back():
 
 @pytest.fixture(scope="module")
 def models():
-    return {variant: RandomModel("Position", 100) for variant in table.WEIGHTS}
+    return {variant: RandomModel("Position", 100) for variant in table.NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -558,7 +558,7 @@ def test_the_table_has_the_likelihoods(whole):
     assert np.isfinite(rows[table.SHUFFLED]["nll"])
     assert rows["unigram"]["nll"] < np.log(len(DECODER))
     memory = rows["memory lowers NLL by"]
-    full, without = (rows[table.NAMES[variant]] for variant in ("full", "no-memory"))
+    full, without = (rows[table.NAMES[variant]] for variant in ("twin", "no-memory"))
     assert memory["per_token"] == pytest.approx(without["nll"] - full["nll"])
     assert memory["per_note"] == pytest.approx(without["nll_per_note"] - full["nll_per_note"])
     for what in ("drums lower", "its own drums lower", "order of bars lowers", "key and notes told lower"):
@@ -589,7 +589,7 @@ def test_models_that_are_not_there_are_said_to_be_left_out(corpus, monkeypatch):
     found = table.evaluate_accompaniment(corpus, corpus=corpus, sampling=table.Sampling(samples=2, seed=1))
     rows = rows_of(found)
     for variant, name in table.NAMES.items():
-        assert table.WEIGHTS[variant] in rows[name]["note"]
+        assert {"full": table.WEIGHT, **table.ABLATED}[variant] in rows[name]["note"]
     assert table.PRODUCT not in rows
     assert table.Sampling(workers=3).threads == 3
     assert table.Sampling().threads >= 1
@@ -635,7 +635,7 @@ def test_without_data_it_says_so(tmp_path, corpus):
 
 
 def test_evaluate_accompaniment_prints_and_writes_its_table(tmp_path, monkeypatch, capsys):
-    def evaluate_accompaniment(data, *, corpus, sampling, progress):
+    def evaluate_accompaniment(data, *, corpus, ablation, sampling, progress):
         progress("corpus", 1.0)
         told = {"samples": sampling.samples, "seed": sampling.seed, "workers": sampling.workers}
         return {"table": "Table 3", "rows": [{"instrument": "piano", "name": "dataset", **told}]}

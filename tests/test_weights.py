@@ -50,16 +50,20 @@ def test_every_model_has_a_card_and_every_card_a_model():
 
 def test_a_damaged_weight_is_refused(tmp_path, monkeypatch):
     (tmp_path / "some.net.onnx").write_bytes(b"not what was shipped")
-    weight = replace(next(iter(weights.registry().values())), name="some", sha256={"net": "0" * 64})
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    monkeypatch.setattr(weights, "registry", lambda: {"some": weight})
+    weight = replace(next(iter(weights.registry().values())), name="some", sha256={"net": "0" * 64}, folder=tmp_path)
+    monkeypatch.setattr(weights, "registry", lambda _folder: {"some": weight})
     with pytest.raises(InputError, match="sha256"):
-        weights.load("some")
+        weights.load("some", tmp_path)
     (tmp_path / "some.net.onnx").unlink()
     with pytest.raises(InputError, match="cannot be read"):
-        weights.load("some")
+        weights.load("some", tmp_path)
 
 
 def test_a_model_that_is_not_there_says_so():
     with pytest.raises(InputError, match=r"registry\.json.*'trumpet'"):
         weights.load("trumpet")
+
+
+def test_a_folder_without_models_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"registry\.json.*no models"):
+        weights.registry(tmp_path)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from kinebeat.accompaniment.model import LEAST_KEPT
 from kinebeat.accompaniment.network import AccompanimentNet, NetConfig, parameters
 from kinebeat.accompaniment.train import RECIPES, load_best
-from kinebeat.evaluation.accompaniment import NAMES, PRODUCT
+from kinebeat.evaluation.accompaniment import ABLATED, NAMES, PRODUCT, WEIGHT
 from kinebeat.weights import FOLDER
 from kinebeat.weights.exporting import read_entries, to_onnx, write_entries, write_graphs
 
@@ -195,8 +195,8 @@ def export(run: Path, *, name: str = "accompaniment", scores: Path | None = None
     parts = model_parts(net)
     graphs = {part: value.tobytes() for part, value in parts.items() if value.dtype == np.uint8}
     table: list[dict[str, Any]] = json.loads(scores.read_text(encoding="utf-8"))["rows"] if scores else []
-    # The product plays with the full model.
-    own = (NAMES["full"], PRODUCT) if kept["variant"] == "full" else (NAMES[kept["variant"]],)
+    # The product plays with the model that is shipped.
+    own = (NAMES["full"], PRODUCT) if name == WEIGHT else (NAMES.get({v: k for k, v in ABLATED.items()}.get(name, "")),)
     entry = {
         "sha256": write_graphs(name, graphs, folder),
         "constants": {part: value.tolist() for part, value in parts.items() if part not in graphs},

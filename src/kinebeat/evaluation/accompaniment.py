@@ -54,13 +54,19 @@ SAMPLES = 200
 PRODUCT_SHARE = 4
 """The product plays one piece at a time: it plays to one of so many of the segments."""
 UNIGRAM_SEGMENTS = 2000
-WEIGHTS = {
-    "full": "accompaniment",
+WEIGHT = "accompaniment"
+ABLATED = {
+    "twin": "accompaniment-full",
     "no-memory": "accompaniment-no-memory",
     "unconditional": "accompaniment-unconditional",
 }
-"""The variants of the training, and what their weights are called."""
-NAMES = {"full": "Kinebeat", "no-memory": "Kinebeat, no memory", "unconditional": "Kinebeat, unconditional"}
+"""Networks that were all trained equally long, the first whole, the others without something; they are not shipped."""
+NAMES = {
+    "full": "Kinebeat",
+    "twin": "Kinebeat, trained as long as the next two",
+    "no-memory": "Kinebeat, no memory",
+    "unconditional": "Kinebeat, unconditional",
+}
 DATASET, HALVES, PRODUCT = "dataset", "dataset, half of its songs beside the rest", "Kinebeat, as in the product"
 SHUFFLED, NEAREST, RANDOM = "bars shuffled", "nearest training bars", "random notes"
 SWAPPED, UNIGRAM = "another song's drums", "unigram"
@@ -95,6 +101,7 @@ def evaluate_accompaniment(
     data: Path,
     *,
     corpus: Path | None = None,
+    ablation: Path | None = None,
     models: Mapping[str, Model] | None = None,
     sampling: Sampling | None = None,
     progress: Callable[[str, float], None] | None = None,
@@ -104,7 +111,8 @@ def evaluate_accompaniment(
     Args:
         data: the folder that holds the multi-track corpus.
         corpus: where its segments are kept for the next time, or are already; nowhere if None.
-        models: by the keys of `WEIGHTS`; those shipped if None. Rows of others are left out.
+        ablation: folder that `ABLATED` were exported to; without it their rows are left out.
+        models: by the keys of `NAMES`, in place of those shipped and exported. Rows of others are left out.
         sampling: how much is played, and how.
         progress: called with the stage and the share of everything that is done.
 
@@ -112,11 +120,11 @@ def evaluate_accompaniment(
         `table` and `rows`; each row has its `instrument`, its `name` and figures.
 
     Raises:
-        InputError: the data is not there, or is too little.
+        InputError: the data is not there, or is too little; or the ablation's models are not.
     """
     report = progress or (lambda _stage, _share: None)
     how = sampling or Sampling()
-    given = shipped_models() if models is None else models
+    given = {**shipped_models(), **ablated_models(ablation)} if models is None else models
     splits = load_corpus(data, corpus, _within(lambda share: report("corpus", share), 0.0, 0.1))
     rows: list[Row] = []
     played: dict[tuple[str, str], list[Part]] = {}
@@ -145,8 +153,21 @@ def evaluate_accompaniment(
 
 
 def shipped_models() -> dict[str, Model]:
-    """The variants whose weights are there."""
-    return {name: AccompanimentModel(load(weight)) for name, weight in WEIGHTS.items() if weight in registry()}
+    """The product's network, if it is there."""
+    return {"full": AccompanimentModel(load(WEIGHT))} if WEIGHT in registry() else {}
+
+
+def ablated_models(folder: Path | None) -> dict[str, Model]:
+    """Those of `ABLATED` that are in a folder; none if it is None.
+
+    Raises:
+        InputError: there are no models in it.
+    """
+    if folder is None:
+        return {}
+    return {
+        name: AccompanimentModel(load(weight, folder)) for name, weight in ABLATED.items() if weight in registry(folder)
+    }
 
 
 def load_corpus(data: Path, corpus: Path | None, progress: Report | None = None) -> dict[str, Segments]:
@@ -249,9 +270,10 @@ def all_costs(
 
 
 def gain_rows(costs: Mapping[str, Likelihood], songs: Sequence[str]) -> list[Row]:
-    """By how much drums and memory lower the likelihood, and shuffling the bars raises it."""
-    full, no_memory, no_drums = NAMES.values()
-    asked = [("memory lowers NLL by", full, no_memory), ("drums lower NLL by", full, no_drums)]
+    """By how much drums and memory lower the likelihood, of networks trained equally long, and shuffling raises it."""
+    full, twin, no_memory, no_drums = NAMES.values()
+    equal = twin if twin in costs else full
+    asked = [("memory lowers NLL by", equal, no_memory), ("drums lower NLL by", equal, no_drums)]
     asked += [(f"{what}, key and notes told", one + TOLD, other + TOLD) for what, one, other in asked]
     asked += [("its own drums lower NLL by", full, SWAPPED), ("order of bars lowers NLL by", full, SHUFFLED)]
     asked += [("key and notes told lower NLL by", full + TOLD, full)]
@@ -279,7 +301,7 @@ def _fits(segment: Segment, models: Mapping[str, Model]) -> bool:
 def _left_out(models: Mapping[str, Model]) -> list[Row]:
     return [
         {"name": NAMES[variant], "note": f"left out: no weights {weight}"}
-        for variant, weight in WEIGHTS.items()
+        for variant, weight in {"full": WEIGHT, **ABLATED}.items()
         if variant not in models
     ]
 

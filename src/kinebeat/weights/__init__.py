@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent
-REGISTRY = FOLDER / "registry.json"
+REGISTRY = "registry.json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Weight:
         recipe: the command that trains it.
         scores: rows of the table it is in.
         date: when it was trained.
+        folder: where its files are.
     """
 
     name: str
@@ -47,10 +48,11 @@ class Weight:
     recipe: str
     scores: list[dict[str, Any]]
     date: str
+    folder: Path = FOLDER
 
     def file(self, part: str) -> Path:
         """The ONNX file of a part."""
-        return FOLDER / f"{self.name}.{part}.onnx"
+        return self.folder / f"{self.name}.{part}.onnx"
 
     @property
     def files(self) -> list[Path]:
@@ -60,29 +62,40 @@ class Weight:
     @property
     def card(self) -> Path:
         """What a reader should know before using it."""
-        return FOLDER / f"{self.name}.md"
+        return self.folder / f"{self.name}.md"
 
 
 @cache
-def registry() -> dict[str, Weight]:
-    """All shipped models by name."""
-    entries: dict[str, dict[str, Any]] = json.loads(REGISTRY.read_text(encoding="utf-8"))
-    return {name: Weight(name=name, **entry) for name, entry in entries.items()}
+def registry(folder: Path | None = None) -> dict[str, Weight]:
+    """All models of a folder, the shipped ones if none is given, by name.
+
+    Raises:
+        InputError: the folder has no registry.
+    """
+    where = folder or FOLDER
+    try:
+        text = (where / REGISTRY).read_text(encoding="utf-8")
+    except OSError as error:
+        remedy = "name the folder that a training was exported to"
+        raise InputError(where / REGISTRY, f"no models ({error.strerror})", remedy) from error
+    entries: dict[str, dict[str, Any]] = json.loads(text)
+    return {name: Weight(name=name, folder=where, **entry) for name, entry in entries.items()}
 
 
-def load(name: str) -> dict[str, NDArray[Any]]:
-    """The parts of a shipped model: ONNX graphs as uint8 arrays, constants as arrays.
+def load(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
+    """The parts of a model: ONNX graphs as uint8 arrays, constants as arrays.
 
     Args:
-        name: a name in `registry()`.
+        name: a name in `registry(folder)`.
+        folder: where it is; None for those that are shipped.
 
     Raises:
         InputError: there is no such model, or a file of it is missing or is not the one that was shipped.
     """
-    remedy = "install kinebeat again"
-    if name not in registry():
-        raise InputError(REGISTRY, f"expected a model {name!r} and found none", remedy)
-    weight = registry()[name]
+    remedy = "install kinebeat again" if folder is None else "export the training again"
+    if name not in registry(folder):
+        raise InputError((folder or FOLDER) / REGISTRY, f"expected a model {name!r} and found none", remedy)
+    weight = registry(folder)[name]
     parts: dict[str, NDArray[Any]] = {key: np.array(value) for key, value in weight.constants.items()}
     for part, sha256 in weight.sha256.items():
         file = weight.file(part)

@@ -95,11 +95,11 @@ def write_graphs(name: str, graphs: Mapping[str, bytes], folder: Path) -> dict[s
 
 def read_entries(folder: Path) -> dict[str, Any]:
     """The registry of a folder as it is on disk; empty where there is none."""
-    path = folder / REGISTRY.name
+    path = folder / REGISTRY
     entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return entries
 
 
 def write_entries(entries: Mapping[str, Any], folder: Path) -> None:
     """Write the registry of a folder."""
-    (folder / REGISTRY.name).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    (folder / REGISTRY).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
