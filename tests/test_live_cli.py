@@ -11,8 +11,9 @@ from websockets.sync.client import connect
 
 from command_line import run
 from kinebeat.cli import live as command
-from kinebeat.live.outputs import midi
+from kinebeat.live.outputs import midi, speakers
 from kinebeat.live.outputs.osc import OscOutput
+from kinebeat.live.outputs.speakers import SpeakerError
 from kinebeat.live.recording import load_take
 from kinebeat.pose import save_pose
 from live_engines import Metronome
@@ -100,9 +101,20 @@ def test_stopping_it_writes_the_take(tmp_path, number, capsys):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_it_ends_after_so_many_seconds(tmp_path):
+def test_it_ends_after_so_many_seconds_and_says_what_goes_on(tmp_path, capsys):
     save_pose(swinging(frame_times_s(60.0)), tmp_path / "k.npz")
-    assert run("live", "--video", tmp_path / "k.npz", "--seconds", 0.5, "--quiet") == 0
+    assert run("live", "--video", tmp_path / "k.npz", "--seconds", 0.5, "--no-speakers") == 0
+    assert "playing: you move" in capsys.readouterr().out
+
+
+def test_where_nothing_else_is_asked_for_the_loudspeakers_play(keypoints, monkeypatch, capsys):
+    def none(samples, clock):
+        raise SpeakerError("no loudspeakers here")
+
+    monkeypatch.setattr(speakers, "SpeakerOutput", none)
+    assert run("live", "--video", keypoints) == 2
+    assert "no loudspeakers here" in capsys.readouterr().err
+    assert run("live", "--video", keypoints, "--osc", "127.0.0.1:9", "--quiet") == 0
 
 
 def test_a_video_is_looked_at(puppet_path, tmp_path):

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LIST = "list"
 PORT = 8765
+BEATS_TOLD = 16
+"""After so many beats each the tempo is said on the screen."""
 
 
 class Mode(StrEnum):
@@ -54,7 +56,10 @@ def play_live(
     sensitivity: Annotated[float, typer.Option(help="2 hears movements half as large; 0.2 to 5.")] = 1.0,
     tempo: Annotated[float, typer.Option(help="BPM with which it begins.")] = 100.0,
     temperature: Annotated[float, typer.Option(help="How daring the drummer is, up to 2.")] = 0.9,
-    speakers: Annotated[bool, typer.Option("--speakers", help="Play on this computer's loudspeakers.")] = False,
+    speakers: Annotated[
+        bool | None,
+        typer.Option(help="Play on this computer's loudspeakers.", show_default="where nothing else is asked for"),
+    ] = None,
     midi_port: Annotated[
         str | None,
         typer.Option(help='Play to this MIDI port; "list" shows them; a new name makes a virtual one.'),
@@ -104,6 +109,9 @@ def play_live(
     samples = cache(lambda: drum_samples(kit, soundfont))
     source = _source(camera, video)
     server: PageServer | None = None
+    if speakers is None:
+        silent = midi_port is None and osc is None and not files.paths()
+        speakers = silent and not isinstance(source, BrowserInput)
     outputs = _opened(clock, speakers, midi_port, osc, samples)
     if isinstance(source, BrowserInput):
         from kinebeat.live.server import PageOutput, PageServer
@@ -111,6 +119,8 @@ def play_live(
         page = PageOutput()
         server = PageServer(source, page, samples, port)
         outputs.append(page)
+    elif not quiet:
+        outputs.append(_screen())
     finder = PoseFinder() if video is None or not is_keypoints(video) else None
 
     def notice(text: str) -> None:
@@ -132,6 +142,8 @@ def play_live(
         if server is not None:
             server.start(session)
             _show(server, browser, quiet)
+        elif finder is not None:
+            finder.warm_up()  # a video is not begun before it can be looked at
         _play(session, seconds)
     finally:
         if finder is not None:
@@ -224,6 +236,23 @@ def _opened(
     return opened
 
 
+def _screen() -> Output:
+    """An output that says on the screen what goes on."""
+    from kinebeat.live.events import Beat, Change, Event
+    from kinebeat.live.outputs.output import Output
+
+    class Screen(Output):
+        name = "screen"
+
+        def play(self, event: Event) -> None:
+            if isinstance(event, Change):
+                print(f"{event.mood}: {event.reason}", flush=True)
+            elif isinstance(event, Beat) and event.number and event.number % BEATS_TOLD == 0:
+                print(f"{event.tempo_bpm:.0f} BPM", flush=True)
+
+    return Screen()
+
+
 def _play(session: Session, seconds: float | None) -> None:
     """Run a session until its input ends, the time is up, or somebody stops it; a second Ctrl-C breaks it off."""
 
@@ -283,6 +312,6 @@ def _summarise(report: Report) -> None:
         f"frame to events p50 {report.delay.p50_ms:.0f} ms, p95 {report.delay.p95_ms:.0f} ms"
     )
     for handover in report.handovers:
-        if handover.error.count:
+        if handover.error.count and handover.name != "screen":
             error = handover.error
             print(f"{handover.name}: handed over p50 {error.p50_ms:.1f} ms, p99 {error.p99_ms:.1f} ms late")

@@ -45,6 +45,14 @@ class PoseFinder:
         """Whether the process has begun to answer."""
         return self._ready.is_set()
 
+    def warm_up(self) -> None:
+        """Wait until the process answers; that takes a few seconds.
+
+        Raises:
+            KinebeatError: the process fails again and again.
+        """
+        self.find(np.zeros((64, 64, 3), np.uint8))
+
     def find(self, picture: Picture) -> Keypoints | None:
         """Look for the person who was in the pictures before, else for anybody.
 

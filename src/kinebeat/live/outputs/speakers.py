@@ -170,8 +170,10 @@ class SpeakerOutput(Output):
         self._device.close()
 
     def _opened(self) -> Any:
-        import miniaudio
-
+        try:
+            import miniaudio
+        except ImportError as error:
+            raise SpeakerError(f"miniaudio, which plays sound, cannot be loaded ({error}); install it again") from error
         nothing = miniaudio.Backend.NULL
         backends = [nothing] if self._null else [backend for backend in miniaudio.Backend if backend != nothing]
         try:
