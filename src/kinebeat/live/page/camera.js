@@ -2,7 +2,7 @@
 
 const SIDE = 640;
 const QUALITY = 0.7;
-const LEAST_STEP_MS = 30;
+const LEAST_STEP_MS = 24; // less than between two of 30 a second, however they waver; 60 a second become 30
 const OLD_MS = 500;
 
 // What the browser calls the reasons why there is no camera, and our states.

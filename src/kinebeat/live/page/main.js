@@ -249,7 +249,7 @@ function figures() {
   const middle = latency.at(0.5);
   at("latency").textContent = middle === null ? "–" : `${middle.toFixed(0)} ms (95 %: ${latency.at(0.95).toFixed(0)} ms)`;
   const late = sound.lateness.at(0.95);
-  at("late").textContent = late === null ? "–" : `${sound.tooLate} of ${sound.sounded} (95 %: ${late.toFixed(0)} ms)`;
+  at("late").textContent = late === null ? "–" : `${sound.tooLate} of ${sound.came} (95 %: ${late.toFixed(0)} ms)`;
   at("sounded").textContent = String(sound.sounded);
   const lately = sent.values.filter((when) => now - when < 1000).length;
   at("rate").textContent = facts.on ? String(lately) : "–";

@@ -7,6 +7,7 @@ const FOLLOWED = 0.1;
 const LEAP_S = 0.03;
 const FADE_S = 0.08;
 const LATE_MS = 5;
+const LATEST_MS = 500; // what comes even later is counted, but not heard
 
 export class Sound {
   constructor() {
@@ -14,6 +15,7 @@ export class Sound {
     this.kit = null;
     this.waves = [];
     this.ringing = [];
+    this.came = 0;
     this.sounded = 0;
     this.tooLate = 0;
     this.lateness = new Spread();
@@ -75,7 +77,9 @@ export class Sound {
     const begin = Math.max(now, wanted);
     const late = 1000 * (begin - wanted);
     this.lateness.add(late);
+    this.came += 1;
     if (late > LATE_MS) this.tooLate += 1;
+    if (late > LATEST_MS) return;
     const key = Math.min(127, Math.max(1, 127 * velocity));
     const layer = this.kit.layers.findIndex((own) => key <= own);
     const source = new AudioBufferSourceNode(this.context, { buffer: this.waves[drum][layer] });
