@@ -7,9 +7,8 @@ from kinebeat.drums.data import Performance, vocabulary_of
 from kinebeat.drums.kit import DRUMS
 from kinebeat.errors import OptionError
 from kinebeat.live.drumming import data
-from kinebeat.live.drumming.baselines import counted_nll, level_of
+from kinebeat.live.drumming.baselines import counted_nll, level_of, velocity_errors
 from kinebeat.live.drumming.model import DrumGenNet, MonoNet
-from kinebeat.live.drumming.velocity import velocities_of
 from kinebeat.weights import load
 
 
@@ -98,15 +97,12 @@ def test_counts_that_know_more_say_more(vocabulary):
     assert level_of(np.array([0.0, 0.05, 0.2, 1.0])).tolist() == [0, 0, 1, 4]
 
 
-def test_velocities_follow_the_style_where_something_is_hit():
-    hits = np.zeros((3, 9), bool)
-    hits[:, :2] = True
-    found = velocities_of(np.array([0.0, 0.5, 1.0]), hits)
-    assert found.shape == (3, 9)
-    assert (np.diff(found[:, :2], axis=0) > 0).all()
-    assert (found[:, 2:] == 0).all()
-    everything = velocities_of(np.ones(1), np.ones((1, 9), bool))
-    assert 0.3 < everything.min() < everything.max() <= 1.0
+def test_the_drums_own_style_says_how_loud_they_are():
+    files = [performance(i, bars=8) for i in range(4)]
+    found = velocity_errors(files, files, np.random.default_rng(0))
+    assert found["own_style"] < found["drum_mean"] <= found["constant"]
+    assert found["own_style"] < found["style"]
+    assert found["constant"] == pytest.approx(0.49 / 12, rel=0.1)  # velocities are even from 0.3 to 1
 
 
 @pytest.fixture(scope="module")

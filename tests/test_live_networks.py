@@ -150,7 +150,6 @@ def performances():
 
 def test_the_drummers_learn_a_plain_groove_and_are_shipped(tmp_path, monkeypatch):
     monkeypatch.setattr(drum_training, "read_groove", lambda *_, **__: performances())
-    vocabulary = vocabulary_of(p.hits for p in performances())
     small = {"drumgen": {"width": 16}, "mono": {"width": 16}}
     for model, steps in (("drumgen", 60), ("mono", 40)):
         recipe = replace(
@@ -166,7 +165,7 @@ def test_the_drummers_learn_a_plain_groove_and_are_shipped(tmp_path, monkeypatch
         log = [json.loads(line) for line in (tmp_path / model / "log.jsonl").read_text().splitlines()]
         assert log[-1]["nats"] < log[0]["nats"]
         assert figures["nats"] < figures["unigram"]
-        name = export_drums(tmp_path / model, vocabulary, folder=tmp_path)
+        name = export_drums(tmp_path / model, performances(), folder=tmp_path)
         entry = json.loads((tmp_path / "registry.json").read_text())[name]
         card = (tmp_path / f"{name}.md").read_text()
         assert all(said in card for said in (entry["recipe"], entry["licence"], *entry["sha256"].values()))

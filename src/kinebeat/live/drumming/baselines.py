@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.live.drumming.data import CONTEXT, Windows
+from kinebeat.beats.grid import STEPS_PER_BEAT
+from kinebeat.live.drumming.data import CONTEXT, WINDOW, Windows, movement_like
+from kinebeat.live.style.accumulate import normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from kinebeat.drums.data import Performance
 
 SMOOTHING = 0.5
 LEVELS = 4
@@ -48,6 +54,45 @@ def counted_nll(train: Windows, test: Windows, words: int) -> dict[str, float]:
         "bigram_style": (both, asked["level"] * words + asked["before"]),
     }
     return {name: float(-np.log(table[row, x]).mean()) for name, (table, row) in rows.items()}
+
+
+def velocity_errors(
+    train: Sequence[Performance], test: Sequence[Performance], rng: np.random.Generator
+) -> dict[str, float]:
+    """What it costs to take a style for the velocity of each hit of its step (InteractiveBeat 3.3).
+
+    Args:
+        train: performances to take means from.
+        test: performances to score.
+        rng: makes styles look like those of a movement.
+
+    Returns:
+        Mean squared errors of velocities at the hits: of one "constant", of each "drum_mean", of the "own_style" of the
+        drums, and of the "style" that looks like one of a movement.
+    """
+    velocity, drum, _, _ = _hits_with_style(train, rng)
+    means = np.array([velocity[drum == d].mean() if (drum == d).any() else velocity.mean() for d in range(9)])
+    truth, which, own, moved = _hits_with_style(test, rng)
+    said = {"constant": velocity.mean(), "drum_mean": means[which], "own_style": own, "style": moved}
+    return {name: float(((value - truth) ** 2).mean()) for name, value in said.items()}
+
+
+def _hits_with_style(
+    performances: Sequence[Performance], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Of all hits (H,): velocity, drum, style of the drums' own, style that looks like a movement's."""
+    found: list[tuple[NDArray[np.generic], ...]] = []
+    for p in performances:
+        beats = len(p.hits) // STEPS_PER_BEAT
+        if not beats:
+            continue
+        loudest = np.pad(p.velocities.max(1), (CONTEXT, 0))
+        windows = np.lib.stride_tricks.sliding_window_view(loudest, WINDOW)[::STEPS_PER_BEAT]
+        styles = [normalised(w)[:, CONTEXT:].reshape(-1) for w in (windows, movement_like(windows, rng))]
+        step, drum = np.nonzero(p.hits[: beats * STEPS_PER_BEAT])
+        found.append((p.velocities[step, drum], drum, styles[0][step], styles[1][step]))
+    velocity, drum, own, moved = (np.concatenate(column) for column in zip(*found, strict=True))
+    return velocity, drum, own, moved
 
 
 def _contexts(windows: Windows) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from kinebeat.drums.data import Vocabulary, read_groove, vocabulary_of
+from kinebeat.live.drumming.baselines import velocity_errors
 from kinebeat.live.drumming.data import CONTEXT, NEW, WINDOW
 from kinebeat.live.drumming.model import DRUMGEN_WEIGHT, MONO_WEIGHT
 from kinebeat.live.drumming.network import DrumGenTransformer, MonoGRU
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from kinebeat.drums.data import Performance
 
 LICENCE = "Apache-2.0"
 DATA = "Groove MIDI Dataset 1.0.0 (Gillick et al. 2019), official split, 4/4 beat files; CC BY 4.0"
@@ -91,14 +94,20 @@ ROWS = {
     },
     "mono": {"nats": "this", "bigram": "counts given the drum before", "unigram": "counts"},
 }
+VELOCITIES = {
+    "style": "the style of its step, like those of movement",
+    "own_style": "the style of its step, the drums' own",
+    "drum_mean": "its drum's mean",
+    "constant": "one mean",
+}
 
 
-def export(run: Path, vocabulary: Vocabulary, *, folder: Path = FOLDER) -> str:
+def export(run: Path, performances: Sequence[Performance], *, folder: Path = FOLDER) -> str:
     """Write the network that a training kept, its entry in the registry and its card.
 
     Args:
         run: the folder of the training.
-        vocabulary: of Groove.
+        performances: all of Groove.
         folder: where the weights go.
 
     Returns:
@@ -109,6 +118,7 @@ def export(run: Path, vocabulary: Vocabulary, *, folder: Path = FOLDER) -> str:
     """
     kept = read_best(run)
     model, weights = kept["model"], kept.pop("net")
+    vocabulary = vocabulary_of(p.hits for p in performances)
     net: DrumGenTransformer | MonoGRU
     if model == "mono":
         net = MonoGRU(**kept["recipe"]["net"])
@@ -132,16 +142,18 @@ def export(run: Path, vocabulary: Vocabulary, *, folder: Path = FOLDER) -> str:
     write_entries({**read_entries(folder), name: entry}, folder)
     numbers = sum(value.numel() for value in net.parameters())
     unit = "a note" if model == "mono" else "a 16th of the next beat"
-    table = (
-        f"Negative log likelihood on the validation split, nats {unit} (lower is better):",
-        ("", "nats"),
-        [(what, f"{kept[key]:.3f}") for key, what in ROWS[model].items()],
-    )
+    sentence = f"Negative log likelihood on the validation split, nats {unit} (lower is better):"
+    tables = [(sentence, ("", "nats"), [(what, f"{kept[key]:.3f}") for key, what in ROWS[model].items()])]
+    if model == "drumgen":
+        beats = {s: [p for p in performances if p.split == s and p.kind == "beat"] for s in ("train", "validation")}
+        errors = velocity_errors(beats["train"], beats["validation"], np.random.default_rng(0))
+        sentence = "Mean squared error of velocities on the validation split, if the velocity of a hit is"
+        tables.append((sentence, ("", "error"), [(what, f"{errors[key]:.4f}") for key, what in VELOCITIES.items()]))
     facts = {
         "seed": str(kept["seed"]),
         "training": f"best at step {kept['step']}, {kept['seconds'] / 60:.0f} minutes in",
     }
-    text = card_text(name, WHAT[model].format(numbers=numbers), entry, facts, [table], CAUTION)
+    text = card_text(name, WHAT[model].format(numbers=numbers), entry, facts, tables, CAUTION)
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     return name
 
@@ -164,9 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, required=True, action="append", help="folder of a training")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights go")
     options = parser.parse_args(arguments)
-    vocabulary = vocabulary_of(p.hits for p in read_groove(options.data))
+    performances = read_groove(options.data)
     for run in options.run:
-        export(run, vocabulary, folder=options.folder)
+        export(run, performances, folder=options.folder)
 
 
 if __name__ == "__main__":
