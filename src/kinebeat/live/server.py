@@ -153,6 +153,7 @@ class PageServer:
         config = uvicorn.Config(
             application(self),
             log_config=None,
+            log_level="error",
             access_log=False,
             ws="websockets-sansio",
             ws_max_size=LARGEST_MESSAGE,
@@ -225,12 +226,12 @@ class PageServer:
             await self._turn(websocket)
         earlier = self._guest
         guest = self._guest = _Guest(websocket, asyncio.Queue(MOST_WAITING))
-        if earlier is not None:
-            with suppress(RuntimeError):
-                await earlier.socket.close(TAKEN_OVER, "taken over")
         guest.waiting.put_nowait(json.dumps(self._hello()))
         sender = asyncio.ensure_future(_send_all(guest))
         try:
+            if earlier is not None:
+                with suppress(RuntimeError, OSError):
+                    await earlier.socket.close(TAKEN_OVER, "taken over")
             await self._listen(guest)
         finally:
             sender.cancel()
@@ -333,7 +334,9 @@ class _Allowance:
 
 async def _send_all(guest: _Guest) -> None:
     """Send what waits, for as long as the connection holds."""
-    with suppress(RuntimeError, OSError):
+    from fastapi import WebSocketDisconnect
+
+    with suppress(RuntimeError, OSError, WebSocketDisconnect):
         while True:
             await guest.socket.send_text(await guest.waiting.get())
 
