@@ -22,6 +22,7 @@ from kinebeat.live.outputs.samples import LAYERS, DrumSamples
 from kinebeat.live.server import HEAD, TAKE, PageOutput, PageServer, ServerError, message_of
 from kinebeat.live.session import Session
 from kinebeat.live.settings import LiveSettings
+from kinebeat.live.web import PAGE
 from live_engines import Metronome
 
 KEYPOINTS = Keypoints(np.full((17, 2), 10, np.float32), np.ones(17, np.float32), (40, 20))
@@ -114,7 +115,7 @@ def test_the_page_and_its_parts_are_served(running):
 
 
 def test_every_part_that_the_page_names_is_there(running):
-    folder = servers.PAGE
+    folder = PAGE
     names = {path.name for path in folder.iterdir()}
     for path in folder.glob("*.js"):
         for line in path.read_text(encoding="utf-8").splitlines():

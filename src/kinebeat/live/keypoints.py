@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LAYOUT = "rhythmicnet17"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Keypoints:
     """One person's joints in one frame.
 

@@ -34,7 +34,7 @@ NO_PICTURE = (1, 1)
 """Size of a take in which no picture was ever seen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of the engine.
 

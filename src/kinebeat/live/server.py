@@ -19,7 +19,6 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinebeat import __version__
@@ -34,12 +33,11 @@ from kinebeat.skeleton import LAYOUTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastapi import FastAPI, WebSocket
+    from fastapi import WebSocket
 
     from kinebeat.live.inputs.browser import BrowserInput
     from kinebeat.live.session import Session
 
-PAGE = Path(__file__).parent / "page"
 HOST = "127.0.0.1"
 HEAD = struct.Struct("<dI")
 LARGEST_MESSAGE = 512 * 1024
@@ -48,17 +46,9 @@ SEEN_WAITING, MOST_WAITING = 10, 2000
 """Messages that a slow page may leave lying: what was seen is left out beyond the one, it is cut off at the other."""
 TAKE = '{"t":"take"}'
 """What a second page says to play in place of the first."""
-TAKEN_OVER, TOO_MUCH, REFUSED = 4001, 1008, 4003
+TAKEN_OVER, TOO_MUCH = 4001, 1008
 START_S, TURN_S = 15.0, 0.2
 """How long the server may take to start, and how often a second page looks whether the first has gone."""
-SECURITY = {
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; img-src 'self' blob: data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 class ServerError(KinebeatError):
@@ -149,9 +139,11 @@ class PageServer:
         """
         import uvicorn
 
+        from kinebeat.live.web import application
+
         self._session = session
         config = uvicorn.Config(
-            application(self),
+            application(self.recordings, self.play_with, self.hosts),
             log_config=None,
             log_level="error",
             access_log=False,
@@ -339,60 +331,6 @@ async def _send_all(guest: _Guest) -> None:
     with suppress(RuntimeError, OSError, WebSocketDisconnect):
         while True:
             await guest.socket.send_text(await guest.waiting.get())
-
-
-def application(server: PageServer) -> FastAPI:
-    """The web application: the page, the drums' recordings, the WebSocket."""
-    from fastapi import FastAPI, HTTPException, Response, WebSocketDisconnect
-    from fastapi.concurrency import run_in_threadpool
-    from fastapi.staticfiles import StaticFiles
-    from starlette.routing import WebSocketRoute
-
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    async def drum(number: int, layer: int) -> Response:
-        recordings = await run_in_threadpool(server.recordings)
-        if (number, layer) not in recordings:
-            raise HTTPException(404)
-        return Response(recordings[number, layer], media_type="audio/wav")
-
-    async def live(websocket: WebSocket) -> None:
-        if websocket.headers.get("origin", "").removeprefix("http://") not in server.hosts:
-            await websocket.close(REFUSED)
-            return
-        with suppress(WebSocketDisconnect, ValueError, KeyError):
-            await server.play_with(websocket)
-
-    app.add_api_route("/drums/{number}/{layer}.wav", drum, methods=["GET"], response_model=None)
-    app.router.routes.append(WebSocketRoute("/live", live))
-    app.mount("/", StaticFiles(directory=PAGE, html=True, follow_symlink=False))
-    app.add_middleware(_OwnNamesOnly, hosts=server.hosts)
-    return app
-
-
-class _OwnNamesOnly:
-    """Refuses requests that were sent to another name, and says with each answer what the page may do."""
-
-    def __init__(self, app: Any, hosts: frozenset[str]) -> None:
-        self._app, self._hosts = app, hosts
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        headers = dict(scope.get("headers", ()))
-        if headers.get(b"host", b"").decode("latin-1") not in self._hosts:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": REFUSED})
-            else:
-                await send({"type": "http.response.start", "status": 421, "headers": []})
-                await send({"type": "http.response.body", "body": b"not a name of this server"})
-            return
-
-        async def secured(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                own = [(key.lower().encode(), value.encode()) for key, value in SECURITY.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *own]}
-            await send(message)
-
-        await self._app(scope, receive, secured)
 
 
 def _bound(port: int) -> socket.socket:
