@@ -240,6 +240,15 @@ def test_the_program_ends_and_comes_back(browser, tab, finder):
         second.stop()
 
 
+def test_a_program_that_hangs_counts_as_gone(browser, tab, program, monkeypatch):
+    tab.open(program.server.url)
+    tab.wait_for(state("idle"))
+    with monkeypatch.context() as patch:
+        patch.setattr(program.server, "_answer", lambda text: None)
+        tab.wait_for(state("gone"))
+    tab.wait_for(state("idle"))
+
+
 def test_a_second_tab_waits_and_may_take_over(browser, tab, program):
     tab.open(program.server.url)
     tab.wait_for(state("idle"))

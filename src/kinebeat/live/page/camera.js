@@ -80,7 +80,8 @@ export class Camera {
       this.canvas.toBlob(
         async (blob) => {
           try {
-            if (blob && free()) send(await blob.arrayBuffer(), taken);
+            const jpeg = await blob?.arrayBuffer();
+            if (jpeg && free()) send(jpeg, taken);
           } finally {
             busy = false;
           }

@@ -6,6 +6,7 @@ const AGAIN_MS = [300, 600, 1000, 2000];
 const PING_MS = 1000;
 const QUICK_PINGS = 6;
 const QUICK_PING_MS = 60;
+const SILENT_MS = 4000; // a program that leaves a ping unanswered for so long is gone
 const TAKEN_OVER = 4001;
 const BEHIND_BYTES = 96 * 1024;
 
@@ -27,7 +28,9 @@ export class Link {
     this.pings.clear();
     const socket = new WebSocket(`ws://${location.host}/live`);
     socket.binaryType = "arraybuffer";
-    socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      if (socket === this.socket) this.hear(JSON.parse(data));
+    };
     socket.onclose = ({ code }) => this.closed(socket, code);
     this.socket = socket;
   }
@@ -40,6 +43,7 @@ export class Link {
 
   closed(socket, code) {
     if (socket !== this.socket) return;
+    this.socket = null;
     clearTimeout(this.pinging);
     if (code === TAKEN_OVER) {
       this.become("taken");
@@ -82,14 +86,20 @@ export class Link {
   }
 
   ping(number) {
-    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (performance.now() - Math.min(...this.pings.values()) > SILENT_MS) {
+      const silent = this.socket;
+      silent.close();
+      this.closed(silent, 0);
+      return;
+    }
     this.pings.set(number, performance.now());
     this.send({ t: "ping", id: number });
     this.pinging = setTimeout(() => this.ping(number + 1), number < QUICK_PINGS ? QUICK_PING_MS : PING_MS);
   }
 
   send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   // Whether a frame that is sent now would be there soon.
