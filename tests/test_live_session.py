@@ -191,6 +191,28 @@ def test_pictures_are_looked_at_and_the_newest_wins():
     assert session.report().pose.count == 2
 
 
+def test_other_settings_begin_anew_and_are_replayed_too(tmp_path):
+    track, source, kept = swinging(frame_times_s(1.0)), ByHand(), Kept()
+    session = Session(source, Metronome, LiveSettings(), outputs=[kept], keep=True)
+    thread = in_thread(session)
+    try:
+        for i in range(12):
+            if i == 6:
+                session.change(LiveSettings(mode="both", seed=8))
+                assert session.settings.seed == 8
+            give(source, session, i, Frame(session.clock.now_s(), keypoints=keypoints_of(track, i), number=i))
+    finally:
+        session.stop()
+        thread.join()
+    assert [settings.seed for _, settings in session.take.settings] == [0, 8]
+    moods = [event.reason for event in kept.events() if isinstance(event, Change)]
+    assert moods[:3] == ["you move", "the settings were changed", "you move"]
+    save_take(session.take, tmp_path / "s.npz")
+    played = replay(tmp_path / "s.npz", Metronome)
+    assert played.difference is None
+    assert [event.number for event in played.take.events if isinstance(event, Beat)].count(0) == 2
+
+
 def test_a_failing_input_or_pose_ends_the_session_with_its_error(keypoints_file):
     class Bad:
         name = "bad"
