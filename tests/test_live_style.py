@@ -8,6 +8,7 @@ from kinebeat.errors import InputError
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.style import pairs as pairing
 from kinebeat.live.style.accumulate import LEAST_LEVEL, accumulated, envelope_of, normalised, style_of
+from kinebeat.live.style.model import MuStyleNet
 from kinebeat.live.style.scores import best_f, scores, steps_of
 
 
@@ -196,3 +197,45 @@ def test_the_best_threshold_is_found():
     assert best_f(said, np.array([False] * 4))[0] == 0.0
     steps = steps_of(np.array([0.0, 0.4, 1.2, np.nan], np.float32))
     assert steps == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0])
+
+
+@pytest.fixture(scope="module")
+def net():
+    return MuStyleNet()
+
+
+def test_streaming_is_offline_and_more_never_changes_what_was(net):
+    offsets = np.random.default_rng(0).random(400).astype(np.float32)
+    whole = net.forecast(offsets, net.begin())
+    assert whole.shape == (400,)
+    assert whole.min() >= 0
+    assert np.abs(net.forecast(offsets[:250], net.begin()) - whole[:250]).max() < 1e-6
+    state, stream = net.begin(), []
+    for offset in offsets[:250]:
+        kept = state.copy()
+        envelope, after = net.step(float(offset), state)
+        assert np.array_equal(state, kept)
+        stream.append(envelope)
+        state = after
+    assert np.abs(np.array(stream) - whole[:250]).max() < 1e-5
+    assert np.abs(net.forecast(offsets[250:], state) - whole[250:]).max() < 1e-5
+    assert len(net.forecast(np.zeros(0), state)) == 0
+
+
+def test_stops_are_answered_at_once_and_stillness_is_quiet(net):
+    offsets = np.where(np.arange(600) < 450, pulse(0.5), 0).astype(np.float32)
+    envelope = net.forecast(offsets, net.begin())
+    stops = np.round(np.arange(5.2, 15.0, 0.5) * LIVE_FPS).astype(int)
+    on = np.stack([envelope[s - 1 : s + 3].max() for s in stops])
+    off = np.stack([envelope[s + 5 : s + 11].mean() for s in stops])
+    assert on.mean() > 0.4
+    assert on.mean() > 2 * off.mean()
+    assert envelope[510:].max() < 0.15 < envelope[400:450].max()
+    assert net.forecast(np.zeros(300), net.begin()).max() < 0.15
+
+
+def test_an_hour_does_not_wear_it_out(net):
+    offsets = np.tile(pulse(0.5), 180)
+    envelope = net.forecast(offsets, net.begin())
+    assert len(envelope) == 108000
+    assert np.abs(envelope[-600:] - envelope[600:1200]).max() < 0.05
