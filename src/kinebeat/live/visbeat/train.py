@@ -52,17 +52,17 @@ class Recipe(Schedule):
         augmentation: of the crops.
     """
 
-    steps: int = 4000
+    steps: int = 6000
     rate: float = 4e-3
     weight_decay: float = 0.01
-    validate_every: int = 250
-    batch: int = 48
-    ticks: int = 330
-    anchors: int = 5
+    validate_every: int = 500
+    batch: int = 32
+    ticks: int = 300
+    anchors: int = 4
     beat_weight: float = 2.5
     offsets_weight: float = 8.0
     rolled_weight: float = 1.0
-    taught_until: float = 0.3
+    taught_until: float = 0.2
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
