@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from kinebeat.errors import KinebeatError
 from kinebeat.live.inputs.frames import Frame
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kinebeat.live.clock import SessionClock
 
@@ -72,6 +73,8 @@ class CameraInput:
         notice: Callable[[str], None],
     ) -> None:
         """Deliver pictures as the camera gives them; the time of a picture is that at which it came."""
+        import cv2
+
         number = misses = 0
         try:
             while not stop.is_set():
@@ -86,7 +89,9 @@ class CameraInput:
                 time_s = clock.now_s()
                 if there:
                     misses, number = 0, number + 1
-                    deliver(Frame(time_s, np.ascontiguousarray(picture[..., ::-1]), number=number))
+                    # A copy: the next picture may be written over this one.
+                    rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                    deliver(Frame(time_s, rgb, number=number))
                     continue
                 misses += 1
                 if misses >= MISSES or not self._camera.isOpened():

@@ -65,12 +65,13 @@ class PoseFinder:
         Raises:
             KinebeatError: the process fails again and again.
         """
+        content: bytes | memoryview
         if isinstance(picture, bytes):
             head, content = REQUEST.pack(JPEG, 0, 0, len(picture)), picture
         else:
             height, width = picture.shape[:2]
-            content = np.ascontiguousarray(picture).tobytes()
-            head = REQUEST.pack(RGB, width, height, len(content))
+            content = memoryview(np.ascontiguousarray(picture)).cast("B")
+            head = REQUEST.pack(RGB, width, height, content.nbytes)
         answer = self._ask(head, content)
         if answer is None:
             return None
@@ -107,7 +108,7 @@ class PoseFinder:
         self._ready.clear()
         return process
 
-    def _ask(self, head: bytes, content: bytes) -> bytes | None:
+    def _ask(self, head: bytes, content: bytes | memoryview) -> bytes | None:
         while True:
             process = self._process
             answer = b""
@@ -128,7 +129,7 @@ class PoseFinder:
                 _end(process)
                 self._process = self._started()
 
-    def _exchanged(self, process: subprocess.Popen[bytes], head: bytes, content: bytes) -> bytes:
+    def _exchanged(self, process: subprocess.Popen[bytes], head: bytes, content: bytes | memoryview) -> bytes:
         """One picture and its answer; empty where the process has ended."""
         if process.stdin is None or process.stdout is None:
             return b""
