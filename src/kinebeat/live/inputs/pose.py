@@ -70,7 +70,7 @@ class PoseFinder:
             head, content = REQUEST.pack(JPEG, 0, 0, len(picture)), picture
         else:
             height, width = picture.shape[:2]
-            content = memoryview(np.ascontiguousarray(picture)).cast("B")
+            content = np.ascontiguousarray(picture).data.cast("B")
             head = REQUEST.pack(RGB, width, height, content.nbytes)
         answer = self._ask(head, content)
         if answer is None:
