@@ -14,8 +14,8 @@ from kinebeat.accompaniment.harmony import (
     key_name,
     scale_pitch_classes,
 )
-from kinebeat.accompaniment.limits import LIMITS, Wish, chords_of, dominant_chord, tonic_chord
-from kinebeat.accompaniment.parts import POSITIONS_PER_BAR, Chords, drums_from_hits
+from kinebeat.accompaniment.limits import LATELY, LIMITS, Wish, chords_of, dominant_chord, tonic_chord
+from kinebeat.accompaniment.parts import LOWEST_PITCH, POSITIONS_PER_BAR, Chords, drums_from_hits
 from kinebeat.accompaniment.player import play, play_tokens
 from kinebeat.accompaniment.tokens import decode_part, notes_per_bar
 from kinebeat.accompaniment.vocabulary import DECODER, NO_NOTES, NOTES_FROM, tempo_bin
@@ -151,6 +151,29 @@ def test_where_notes_are_asked_for_there_are_some(leaning):
         assert (notes_per_bar(part) > 0).tolist() == [True, True, False, True, False, True]
     silent, _, _ = decode_part(played(wish(), 2, "Bar"))
     assert (notes_per_bar(silent) == 0).any()  # nothing was said
+
+
+class OneNoteModel(RandomModel):
+    """Wants E4 and nothing else, at one position after another."""
+
+    def step(self, tokens, state):
+        logits, state = super().step(tokens, state)
+        logits[..., DECODER.span("Position")] += 20
+        logits[..., DECODER.span("Pitch").start + 64 - LOWEST_PITCH] += 40
+        return logits, state
+
+
+@pytest.mark.parametrize("instrument", ["piano", "guitar"])
+def test_who_plays_varied_does_not_strike_one_note_for_ever(instrument):
+    def most_of(varied):
+        asked = wish(instrument, varied=varied, last_bar=BARS - 1)
+        (tokens,) = play_tokens(OneNoteModel(), [beat()], [asked], [0])
+        pitch = decode_part(tokens)[0].pitch[:-1]
+        assert len(pitch) > LATELY
+        return max(int((pitch[k : k + LATELY] == 64).sum()) for k in range(len(pitch) - LATELY))
+
+    assert most_of(varied=False) > LIMITS[instrument].same
+    assert most_of(varied=True) == LIMITS[instrument].same
 
 
 @pytest.mark.parametrize("leaning", ["", *KINDS])

@@ -137,6 +137,7 @@ class Accompanist:
                 _notes(instrument, moved, seen, last_bar, density),
                 chords,
                 last_bar,
+                varied=True,
             )
 
             def told(share: float, number: int = number) -> None:
