@@ -154,7 +154,7 @@ def play_live(
             files.write(session.take, quiet)
     if files.paths() and not session.take.steps:
         warn(["not one frame came, so there is nothing to write"])
-    if not quiet:
+    if not quiet and session.report().frames:
         _summarise(session.report())
 
 
