@@ -157,12 +157,24 @@ def export(run: Path, *, scores: Path | None = None, folder: Path = FOLDER) -> s
         "licence": LICENCE,
         "data": DATA,
         "recipe": command(kept, run),
-        "scores": [{k: row[k] for k in ("name", *SCORES) if k in row} for row in table if row["name"] == title],
+        "scores": [
+            {k: row[k] for k in ("name", *SCORES) if k in row}
+            for row in (*_validation(title, kept), *table)
+            if row["name"] == title
+        ],
         "date": dt.datetime.fromtimestamp((run / "best.pt").stat().st_mtime, dt.UTC).date().isoformat(),
     }
     (folder / f"{name}.md").write_text(card(name, entries[name], kept, numbers), encoding="utf-8")
     write_entries(entries, folder)
     return name
+
+
+def _validation(title: str, kept: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the validation, where thresholds were chosen."""
+    ways = {"rolled_f": "next second from all before", "next_f": "next tick from all before"}
+    if title != "VisBeatNet":
+        ways = {"rolled_f": "next second from 3 s"}
+    return [{"name": title, "set": "validation", "way": way, "f": round(kept[key], 4)} for key, way in ways.items()]
 
 
 @torch.no_grad()
