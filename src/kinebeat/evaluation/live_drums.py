@@ -171,8 +171,8 @@ def evaluate_live_drums(
     for name, make in _pipelines(moving, samples, rng, temperature).items():
         try:
             takes = make()
-        except (InputError, ImportError) as error:
-            rows.append({"name": name, "left_out": f"its network is not there: {error}"})
+        except InputError as error:
+            rows.append({"name": name, "left_out": f"its network is not there: {error.problem}"})
         else:
             add(name, takes)
     return {
