@@ -206,7 +206,7 @@ def test_the_heavy_one_is_told_three_seconds_and_its_own_k(sample: Sample) -> No
 
 
 def test_every_estimator_is_scored_on_every_set(sample: Sample, still: Sample) -> None:
-    knowing = Estimator("knowing", "all", lambda s: [s.beats_s], 7, lambda s: 1.5)
+    knowing = Estimator("knowing", "all", lambda s: [s.beats_s], 7, lambda s: 1.5, lambda s: 0.5)
     silent = Estimator("silent", "none", lambda s: [np.zeros(0)])
     told: list[tuple[str, float]] = []
     made = evaluate_visual_beats(
@@ -224,13 +224,29 @@ def test_every_estimator_is_scored_on_every_set(sample: Sample, still: Sample) -
     ]
     assert measured[0]["f"] == 1.0
     assert measured[0]["b_align"] > 0.95
-    assert (measured[0]["parameters"], measured[0]["ms_per_s"]) == (7, 1.5)
+    assert [measured[0][key] for key in ("parameters", "ms_per_s", "wait_ms")] == [7, 1.5, 0.5]
     assert measured[0]["beats_per_s"] == pytest.approx(105.3 / 60, rel=0.1)
     assert measured[1]["f"] == measured[1]["recall"] == 0.0
     assert told == [("moves", 0.75), ("still", 1.0)]
     text = table.as_text(made)
     assert "-- moves" in text
     assert "0.6901" in text
+
+
+def test_the_rows_are_those_of_the_paper_and_take_their_time(sample: Sample) -> None:
+    rows = table.standard_estimators(seed=1)
+    names = [row.name for row in rows if row.name != "Video2Rhythm"]
+    assert names[:2] == ["Rule-based", "Rule-based, continued evenly"]
+    assert names[3:] == ["VisBeatNet"] * 3
+    short = table.sample_of(punching(frame_times_s(5.0)))
+    for row in rows:
+        assert all(np.isfinite(said).all() for said in row.draws(short))
+        if row.name == "VisBeatNet":
+            assert row.parameters is not None
+            assert row.parameters < 32_000
+            assert row.ms is not None
+            assert row.wait_ms is not None
+            assert row.wait_ms(short) > 0
 
 
 def test_what_is_said_in_the_first_three_seconds_does_not_count(sample: Sample) -> None:
