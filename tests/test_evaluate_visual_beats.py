@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from mir_eval import beat as mir_beat
 
+from kinebeat.evaluation import visual_beat_estimators as estimators
 from kinebeat.evaluation import visual_beats as table
-from kinebeat.evaluation.visual_beats import Estimator, Sample, Tally, evaluate_visual_beats, sample_of
+from kinebeat.evaluation.visual_beat_estimators import Estimator, Sample
+from kinebeat.evaluation.visual_beats import Tally, evaluate_visual_beats, sample_of
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.visbeat.peaks import best_threshold, peaks
 from movers import frame_times_s, punching, standing, track
@@ -112,36 +114,36 @@ def test_clips_are_pooled() -> None:
 
 
 def test_rules_find_stops_without_their_delay(sample: Sample) -> None:
-    found = table.rule_based(sample)
+    found = estimators.rule_based(sample)
     inside = STOPS_S[STOPS_S < 11.5]
     assert max(np.abs(found - stop_s).min() for stop_s in inside) < 0.05
-    assert np.diff(found).min() >= table.RULE_WAIT_S
+    assert np.diff(found).min() >= estimators.RULE_WAIT_S
 
 
 def test_rules_go_on_evenly_from_what_they_know(sample: Sample, still: Sample) -> None:
-    said = table.continued(sample)
+    said = estimators.continued(sample)
     assert said.min() >= 3.0
     away = [np.abs(said - stop_s).min() for stop_s in STOPS_S[(STOPS_S > 3.1) & (STOPS_S < 11.9)]]
     assert np.mean(np.array(away) < 0.07) > 0.9
     # A change in the last second changes nothing that was said of it.
     later = sample.offset.copy()
     later[270:] = 0.0
-    changed = table.continued(replace(sample, offset=later))
+    changed = estimators.continued(replace(sample, offset=later))
     np.testing.assert_allclose(changed[changed < 10.0], said[said < 10.0], atol=1e-6)
-    assert len(table.continued(still)) == 0
+    assert len(estimators.continued(still)) == 0
 
 
 def test_rules_find_nothing_in_nothing(still: Sample) -> None:
-    assert len(table.rule_based(still)) == 0
+    assert len(estimators.rule_based(still)) == 0
     assert len(still.beats_s) == 0
 
 
 def test_the_metronome_knows_the_tempo_and_no_phase(sample: Sample, still: Sample) -> None:
     rng = np.random.default_rng(0)
-    ticks = [table.metronome(sample, rng) for _ in range(50)]
+    ticks = [estimators.metronome(sample, rng) for _ in range(50)]
     assert np.median(np.diff(ticks[0])) == pytest.approx(60 / 105.3, abs=0.01)
     assert np.std([beats[0] for beats in ticks]) > 0.1
-    assert len(table.metronome(still, rng)) == 0
+    assert len(estimators.metronome(still, rng)) == 0
 
 
 class Counting:
@@ -162,12 +164,12 @@ class Counting:
 
 def test_forecasts_are_told_three_seconds_or_everything_before(sample: Sample) -> None:
     net: Any = Counting()
-    fresh, streamed = (table.forecast_activation(net, sample, context) for context in (90, None))
+    fresh, streamed = (estimators.forecast_activation(net, sample, context) for context in (90, None))
     assert fresh[:90].max() == streamed[:90].max() == 0.0
     np.testing.assert_allclose(fresh[90:], 0.09)
     for second in range(3, 12):
         np.testing.assert_allclose(streamed[30 * second : 30 * second + 30], 30 * second / 1000)
-    near = table.next_activation(net, sample)
+    near = estimators.next_activation(net, sample)
     np.testing.assert_allclose(near[1:] * 1000, np.arange(1, len(near)))
 
 
@@ -196,7 +198,7 @@ def test_the_heavy_one_is_told_three_seconds_and_its_own_k(sample: Sample) -> No
         assert given["seen"].shape == (1, 90, 17)
         return (np.zeros((1, 45, 8), np.float32),)
 
-    said = table.heavy_activation(Session(encode), Session(decode), sample)
+    said = estimators.heavy_activation(Session(encode), Session(decode), sample)
     assert asked == list(range(1, 31)) * 9
     np.testing.assert_allclose(said[90:], 1 / (1 + np.exp(-2.0)))
     assert said[:90].max() == 0.0
@@ -234,7 +236,7 @@ def test_every_estimator_is_scored_on_every_set(sample: Sample, still: Sample) -
 
 
 def test_the_rows_are_those_of_the_paper_and_take_their_time(sample: Sample) -> None:
-    rows = table.standard_estimators(seed=1)
+    rows = estimators.standard_estimators(seed=1)
     names = [row.name for row in rows if row.name != "Video2Rhythm"]
     assert names[:2] == ["Rule-based", "Rule-based, continued evenly"]
     assert names[3:] == ["VisBeatNet"] * 3
@@ -273,4 +275,4 @@ def test_a_clip_of_which_nobody_is_in_the_picture_has_no_beats(sample: Sample) -
     nobody = sample_of(replace(pose, xy=np.full_like(pose.xy, np.nan), score=np.zeros_like(pose.score)))
     assert len(nobody.beats_s) == 0
     assert not nobody.present.any()
-    assert len(table.rule_based(nobody)) == 0
+    assert len(estimators.rule_based(nobody)) == 0
