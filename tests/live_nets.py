@@ -18,7 +18,7 @@ class ScriptedEars:
 
     def _beat(self, tick):
         away = np.abs(self.beats_s - np.asarray(tick)[..., None] / LIVE_FPS)
-        return 0.05 + 0.6 * np.exp(-0.5 * (away.min(-1, initial=9.0) / 0.035) ** 2)
+        return 0.01 + 0.35 * np.exp(-0.5 * (away.min(-1, initial=9.0) / 0.035) ** 2)
 
     def step(self, directogram, offset, present, state):
         tick = state[0] + 1

@@ -10,11 +10,11 @@ from kinebeat.live import planning, pulse
 from kinebeat.live.movement import LIVE_FPS
 
 
-def _heard(beats_s, duration_s, *, height=0.6, noise=0.08, scatter_s=0.015, seed=0):
+def _heard(beats_s, duration_s, *, height=0.35, noise=0.03, scatter_s=0.015, seed=0):
     """(T,) what a network may say of such beats."""
     rng = np.random.default_rng(seed)
     times_s = np.arange(round(duration_s * LIVE_FPS)) / LIVE_FPS
-    said = 0.05 + rng.uniform(0, noise, len(times_s))
+    said = 0.005 + rng.uniform(0, noise, len(times_s))
     for beat_s in beats_s:
         away = times_s - beat_s - rng.normal(0, scatter_s)
         said = np.maximum(said, height * np.exp(-0.5 * (away / 0.035) ** 2))
@@ -46,8 +46,8 @@ def test_steady_beats_are_found_and_kept(tempo_bpm):
     intervals, state = _played(_heard(beats_s, 40))
     assert state.tempo_bpm == pytest.approx(tempo_bpm, rel=0.03)
     coherence, phase = _coherence(intervals, beats_s, 10)
-    assert coherence > 0.95
-    assert abs(phase) < 0.04
+    assert coherence > 0.92
+    assert abs(phase) < 0.06
 
 
 def test_every_beat_is_handed_out_once_and_none_is_left_out():

@@ -111,6 +111,27 @@ def evaluate_accompaniment(
         )
 
 
+@evaluate_app.command("following")
+def evaluate_following(
+    data: Annotated[Path | None, typer.Option(help="The data folder; without it the dancing figure is all.")] = None,
+    clips: Annotated[int, typer.Option(help="Dances of recorded people, of each kind.", min=1)] = 20,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score how the live engine follows a mover: is it locked, and how soon after a change of tempo."""
+    from kinebeat.evaluation.following import evaluate_following as evaluate
+    from kinebeat.evaluation.tables import as_text
+
+    with progress_bar(quiet) as bar:
+        _finish_table(
+            lambda: evaluate(data, clips=clips, seed=seed, progress=lambda share: bar("following", share)),
+            json,
+            "the dancing figure" + (f"; {clips} dances of unseen people, twice" if data is not None else ""),
+            as_text,
+        )
+
+
 @evaluate_app.command("visual-beats")
 def evaluate_visual_beats(
     data: DataOption,

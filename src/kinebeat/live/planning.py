@@ -19,7 +19,7 @@ LEAD_S = 0.12
 """How long before it begins an interval is handed out: outputs need some time, and more would be guessed than seen."""
 MOST_CORRECTED = 0.20
 """How much longer or shorter than the movement's a beat of the music may be, as a part of it, to come back to it."""
-CORRECTED = 0.6
+CORRECTED = 0.7
 """Share of what the music is off that its next beat takes away: all of it would pass on every shake of the pulse."""
 TRUSTED_FROM, TRUSTED = 0.35, 0.65
 """Clarity of a pulse that is not followed at all, and of one that is followed wholly."""

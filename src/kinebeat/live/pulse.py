@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 SLOWEST_BPM, FASTEST_BPM = 65.0, 170.0
 FINER = 2
 """Steps of the model in a tick: at 30 a second alone, tempi would be up to a tenth apart."""
-TRANSITION_LAMBDA = 100.0
-"""How dear a change of tempo is at each beat, as Krebs et al. 2015, eq. 9, have it for music."""
-LEAPS = 0.10
+TRANSITION_LAMBDA = 300.0
+"""How dear a change of tempo is at each beat, Krebs et al. 2015, eq. 9, have 100 for music."""
+LEAPS = 0.03
 """Probability that the tempo becomes any other at a beat: somebody changes the dance."""
-BROAD_S = 0.035
+BROAD_S = 0.025
 """Standard deviation of a beat as the network says it."""
-USUAL = 0.10
+USUAL = 0.05
 """What says nothing: above it a beat is likelier than before, below it less likely."""
 FLOOR, CEILING = 0.02, 0.9
 """Bounds of what a network may say of a beat; beyond them one tick would decide about all the ticks before."""
