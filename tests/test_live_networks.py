@@ -184,6 +184,14 @@ def test_mustylenet_learns_to_strike_where_movement_stops_and_is_shipped(tmp_pat
     figures = style_training.train(tmp_path / "pairs", Session(tmp_path / "run", device="cpu"), recipe=recipe)
     assert figures["correlation"] > 0.5
     assert figures["onset_f"] > 0.8
+    assert figures["heard_correlation"] == pytest.approx(figures["correlation"])  # nobody listened to these
+    begun = style_training.train(
+        tmp_path / "pairs",
+        Session(tmp_path / "more", device="cpu"),
+        recipe=replace(recipe, steps=1, rate=1e-6, validate_every=1),
+        start=tmp_path / "run",
+    )
+    assert begun["correlation"] == pytest.approx(figures["correlation"], abs=0.05)
     table = tmp_path / "table.json"
     table.write_text(json.dumps({"rows": [{"name": "the curve itself", "correlation": 0.4}]}))
     export_style(tmp_path / "run", table=table, folder=tmp_path)

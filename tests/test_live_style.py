@@ -5,6 +5,7 @@ import pytest
 
 from kinebeat.drums.data import Performance
 from kinebeat.errors import InputError
+from kinebeat.live.corpus import LiveCorpus
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.style import pairs as pairing
 from kinebeat.live.style.accumulate import LEAST_LEVEL, accumulated, envelope_of, normalised, style_of
@@ -162,6 +163,54 @@ def test_stillness_is_silence():
     for envelope, end in zip(made.envelope, last, strict=True):
         assert envelope[max(0, end + 30) :].max(initial=0) < 0.05
         assert end < 20 or envelope[max(0, end - 60) : end].max() > 0.3
+
+
+class Ears:
+    """Hears the number of the tick to come, in thousandths, and forecasts half of that."""
+
+    def begin(self):
+        return 0
+
+    def step(self, directogram, offset, present, state):
+        assert directogram.shape == (18,)
+        return (state + 1) / 1000, 0.0, state + 1
+
+    def forecast(self, state, ticks=36):
+        return np.arange(state, state + ticks, dtype=np.float32) / 2000, np.zeros(ticks, np.float32)
+
+
+def test_curves_are_heard_before_they_happen_and_forecast_at_their_end(tmp_path):
+    clips = 2
+    kept = LiveCorpus(
+        directogram=np.zeros((clips, 600, 18), np.float16),
+        offset=np.zeros((clips, 600), np.float32),
+        present=np.ones((clips, 600), bool),
+        velocity=np.zeros((clips, 600, 17, 2), np.float16),
+        truth=np.tile(pulse(0.5), (clips, 1)).astype(np.float16),
+        beat_time_s=np.tile(np.arange(0.2, 20, 0.5), clips).astype(np.float32),
+        beat_strength=np.ones(40 * clips, np.float32),
+        beat_clip=np.repeat(np.arange(clips), 40).astype(np.int32),
+        kind=np.array(["warped"] * clips),
+        content=np.array(["dance"] * clips),
+    )
+    kept.save(tmp_path / "train.npz")
+    plain = pairing.read_curves(tmp_path, "train")
+    assert plain[0].heard is None
+    curves = pairing.read_curves(tmp_path, "train", Ears())
+    assert curves[1].heard == pytest.approx(np.arange(600) / 1000)
+    assert curves[1].ahead[3][:2] == pytest.approx([30 / 2000, 31 / 2000])
+    made = pairing.make_pairs(curves, [drums()], 30, 0)
+    for heard, given in zip(made.heard, made.offsets, strict=True):
+        start = round(float(heard[0]) * 1000)
+        tick = start + np.arange(180)
+        forecast = np.isclose(heard, tick / 2000) & (tick > 0)
+        assert np.isclose(heard[~forecast], tick[~forecast] / 1000).all()
+        assert forecast.sum() <= 36
+        assert forecast[180 - forecast.sum() :].all()
+        assert np.allclose(given, plain[0].offsets[tick])
+    assert np.mean([np.isclose(h[-1], (round(float(h[0]) * 1000) + 179) / 2000) for h in made.heard]) > 0.5
+    unheard = pairing.make_pairs(plain, [drums()], 3, 0)
+    assert np.array_equal(unheard.heard, unheard.offsets)
 
 
 def test_pairs_are_kept_and_found_again(tmp_path):

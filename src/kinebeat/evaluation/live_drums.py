@@ -20,7 +20,7 @@ from kinebeat.evaluation import live_players as players
 from kinebeat.evaluation.drum_audio import Kit, Take, groove_take, places_in, take_of
 from kinebeat.evaluation.genre.model import GenreNet
 from kinebeat.evaluation.ndb import different_cells, fit_cells
-from kinebeat.evaluation.visual_beats import HEAVY, Sample
+from kinebeat.evaluation.visual_beat_estimators import HEAVY, Sample
 from kinebeat.live.corpus import CLIPS, DURATION_S, build, load_corpus
 from kinebeat.live.drumming.model import DrumGenNet, MonoNet
 from kinebeat.live.style.model import MuStyleNet
@@ -205,7 +205,8 @@ def _pipelines(
 
     def video2rhythm() -> Callable[[Sample], Heard]:
         parts = load(HEAVY)
-        return partial(players.heard_by_video2rhythm, open_session(parts["net"]), float(parts["threshold"]))
+        graphs = open_session(parts["encoder"]), open_session(parts["decoder"])
+        return partial(players.heard_by_video2rhythm, *graphs, float(parts["threshold"]))
 
     network, truth = players.by_network, players.heard_truth
     return {

@@ -16,8 +16,8 @@ from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BEAT
 from kinebeat.beats.visual import normalised
 from kinebeat.drums.kit import DRUMS
 from kinebeat.evaluation.drum_audio import SECONDS, Take, take_of
-from kinebeat.evaluation.visual_beats import CONTEXT as LISTENED
-from kinebeat.evaluation.visual_beats import SECOND, rule_based
+from kinebeat.evaluation.visual_beat_estimators import CONTEXT as LISTENED
+from kinebeat.evaluation.visual_beat_estimators import SECOND, rule_based
 from kinebeat.live.drumming.data import CONTEXT, CONTEXT_BEATS, NEW, WINDOW
 from kinebeat.live.movement import LIVE_FPS, OFFSET_DELAY_S
 from kinebeat.live.style.accumulate import envelope_of, style_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kinebeat.evaluation.visual_beats import Sample
+    from kinebeat.evaluation.visual_beat_estimators import Sample
     from kinebeat.live.drumming.model import DrumGenNet, MonoNet
     from kinebeat.live.nets import Stylist
     from kinebeat.live.visbeat.model import VisBeatNet
@@ -81,11 +81,12 @@ def heard_by_visbeat(net: VisBeatNet, sample: Sample) -> Heard:
     return _heard(offsets[:-1], lambda t: net.forecast(states[t], FORECAST_TICKS)[0], found)
 
 
-def heard_by_video2rhythm(session: Any, threshold: float, sample: Sample) -> Heard:
+def heard_by_video2rhythm(encoder: Any, decoder: Any, threshold: float, sample: Sample) -> Heard:
     """What the heavy baseline hears: every half second the second to come from the three before it.
 
     Args:
-        session: its graph: velocity (1, 90, 17, 2) and seen (1, 90, 17) to offsets and logits of beats (1, 30).
+        encoder: session of its first graph: velocity (1, 90, 17, 2) and seen (1, 90, 17) to its memory ...
+        decoder: ... and of its second, which is told its own offsets, tick by tick.
         threshold: of its beats.
         sample: the clip.
     """
@@ -98,8 +99,12 @@ def heard_by_video2rhythm(session: Any, threshold: float, sample: Sample) -> Hea
         if t not in known:
             window = slice(t - LISTENED, t)
             given = {"velocity": velocity[None, window], "seen": seen[None, window].astype(np.float32)}
-            offsets, logits = session.run(None, given)
-            known[t] = offsets[0], 1 / (1 + np.exp(-np.clip(logits[0], -30, 30)))
+            memory, said = encoder.run(None, given)[0], np.zeros((1, 0), np.float32)
+            for _ in range(SECOND):
+                before = np.concatenate([np.zeros((1, 1), np.float32), said], 1)
+                offsets, logits = decoder.run(None, {"memory": memory, "before": before})
+                said = np.concatenate([said, offsets[:, -1:]], 1)
+            known[t] = said[0], 1 / (1 + np.exp(-np.clip(logits[0], -30, 30)))
         return known[t]
 
     offsets, beats = np.zeros((2, len(sample.offset)), np.float32)

@@ -41,11 +41,13 @@ def evaluate_live_style(
     asked = Pairs(*(value[:most] for value in vars(found).values()))
     model = net or MuStyleNet()
     begun = model.begin()
-    made = np.stack([model.forecast(curve, begun) for curve in asked.offsets])
+    made, heard = (np.stack([model.forecast(c, begun) for c in curves]) for curves in (asked.offsets, asked.heard))
     others = np.roll(np.random.default_rng(seed).permutation(len(asked)), 1)
     rows = {
-        f"MuStyleNet, {split}": made,
-        "the curve itself": asked.offsets,
+        "MuStyleNet on what VisBeatNet hears and forecasts": heard,
+        "MuStyleNet on the true offsets": made,
+        "what VisBeatNet hears and forecasts": asked.heard,
+        "the true offsets": asked.offsets,
         "drums of another pair": asked.envelope[others],
         "the drums of the pair": asked.envelope,
     }

@@ -77,10 +77,14 @@ def export(run: Path, *, table: Path | None = None, folder: Path = FOLDER) -> No
     graphs: dict[str, NDArray[np.uint8]] = style_parts(net)
     usual = Recipe()
     words = [f"python -m kinebeat.live.style.train --pairs PAIRS --out runs/style --seed {kept['seed']}"]
-    names = ("steps", "adversarial")
+    names = ("steps", "adversarial", "rate", "heard")
     words += [f"--{key} {kept['recipe'][key]:g}" for key in names if kept["recipe"][key] != getattr(usual, key)]
     words += [f"--minutes {kept['minutes']:g}"] if kept["minutes"] is not None else []
-    rows = [{"name": "this, validation", **{key: round(kept[key], 4) for key in COLUMNS}}]
+    words += [f"--start runs/{kept['start']}"] if kept["start"] is not None else []
+    rows = [
+        {"name": f"this, validation, {what}", **{key: round(kept[before + key], 4) for key in COLUMNS}}
+        for what, before in (("the curves as they are", ""), ("as VisBeatNet hears them", "heard_"))
+    ]
     rows += json.loads(table.read_text(encoding="utf-8"))["rows"] if table is not None else []
     entry = {
         "sha256": write_graphs(WEIGHT, {part: graph.tobytes() for part, graph in graphs.items()}, folder),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from kinebeat.errors import InputError
 from kinebeat.live.corpus import load_corpus
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.style.accumulate import BUMP_SIGMA_S
+from kinebeat.live.visbeat.model import VisBeatNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ SLOWEST_BPM, FASTEST_BPM = 65.0, 170.0
 MOST_BEATS = 32
 TEMPO_RATIO = 1.4
 """Drums are not played faster or slower than they were by more than this, where there is a choice."""
+FORECAST_HOP = 10
 STILL = 0.08
 """Kinematic offsets, normalised, below which nobody moves."""
 STILL_BEFORE_S, STILL_AFTER_S = 0.7, 0.3
@@ -60,10 +62,14 @@ class Curve:
     Attributes:
         offsets: (T,) float32 in [0, 1] at `LIVE_FPS`.
         beats_s: (N,) float64, its visual beats.
+        heard: (T,) float32, the offsets as VisBeatNet says them of the tick to come; None where it was not asked.
+        ahead: (F, 36) float32, what it forecasts after every `FORECAST_HOP`th tick, the first after the tick before 0.
     """
 
     offsets: NDArray[np.float32]
     beats_s: NDArray[np.float64]
+    heard: NDArray[np.float32] | None = None
+    ahead: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,13 @@ class Pairs:
 
     Attributes:
         offsets: (N, T) float32 in [0, 1].
+        heard: (N, T) float32, the same as VisBeatNet hears it, towards the end as it forecasts it.
         envelope: (N, T) float32 in [0, 1], drum onsets: see `accumulate.envelope_of`.
         beats_s: (N, B) float32, the beats that the drums were laid on, seconds from the first tick; NaN after the last.
     """
 
     offsets: NDArray[np.float32]
+    heard: NDArray[np.float32]
     envelope: NDArray[np.float32]
     beats_s: NDArray[np.float32]
 
@@ -84,14 +92,39 @@ class Pairs:
         return len(self.offsets)
 
 
-def read_curves(corpus: Path, split: str) -> list[Curve]:
+def read_curves(corpus: Path, split: str, ears: VisBeatNet | None = None) -> list[Curve]:
     """The curves of a split of the live corpus (`kinebeat.live.corpus`).
+
+    Args:
+        corpus: its folder.
+        split: "train", "validation" or "test".
+        ears: hears each clip as it would live.
 
     Raises:
         InputError: it is not there.
     """
     kept = load_corpus(corpus / f"{split}.npz")
-    return [Curve(np.nan_to_num(curve.astype(np.float32)), kept.beats_s(i)) for i, curve in enumerate(kept.truth)]
+    curves = [Curve(np.nan_to_num(curve.astype(np.float32)), kept.beats_s(i)) for i, curve in enumerate(kept.truth)]
+    if ears is None:
+        return curves
+    clips = zip(curves, kept.directogram, kept.offset, kept.present, strict=True)
+    found = []
+    for curve, *clip in clips:
+        heard, ahead = _heard(ears, *clip)
+        found.append(replace(curve, heard=heard, ahead=ahead))
+    return found
+
+
+def _heard(
+    ears: VisBeatNet, directogram: NDArray[np.float16], offset: NDArray[np.float32], present: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`Curve.heard` and `Curve.ahead` of a clip."""
+    heard, ahead, state = np.zeros(len(offset) + 1, np.float32), [], ears.begin()
+    for t, (bins, braking, there) in enumerate(zip(directogram.astype(np.float32), offset, present, strict=True)):
+        if t % FORECAST_HOP == 0:
+            ahead.append(ears.forecast(state)[0])
+        heard[t + 1], _, state = ears.step(bins, float(braking), bool(there), state)
+    return heard[:-1], np.stack(ahead)
 
 
 def drum_beats(
@@ -218,12 +251,13 @@ class Matchmaker:
             fit: False leaves the drums where the visual beats put them.
         """
         clip = rng.integers(len(self._curves), size=count)
-        offsets = np.empty((count, TICKS), np.float32)
+        offsets, heard = np.empty((2, count, TICKS), np.float32)
         onsets, velocities, grids = [], [], np.full((count, MOST_BEATS), np.nan, np.float32)
         for i, c in enumerate(clip):
             curve = self._curves[c]
             start = int(rng.integers(len(curve.offsets) - TICKS + 1))
             offsets[i] = curve.offsets[start : start + TICKS]
+            heard[i] = _as_heard(curve, start, rng)
             start_s = start / LIVE_FPS
             beats = drum_beats(curve.beats_s, start_s, start_s + SECONDS, rng) - start_s
             grids[i, : len(beats)] = beats[:MOST_BEATS]
@@ -237,7 +271,7 @@ class Matchmaker:
         best = np.arange(count) * candidates + cost.reshape(count, candidates).argmin(1)
         at, loud, shift = at[best], loud[best], shift[best]
         moved = _moved(at, shift) if fit else at
-        return Pairs(offsets, splat(_without_stillness(moved, offsets), loud, TICKS), grids)
+        return Pairs(offsets, heard, splat(_without_stillness(moved, offsets), loud, TICKS), grids)
 
     def _offered(
         self, beats: NDArray[np.float64], period_s: float, candidates: int, rng: np.random.Generator
@@ -259,6 +293,18 @@ class Matchmaker:
             onsets[k, struck] = np.interp(place, np.arange(len(beats)), beats) * LIVE_FPS
             velocities[k, struck] = velocity[struck]
         return onsets, velocities
+
+
+def _as_heard(curve: Curve, start: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Six seconds as they are heard, the last of them, up to a whole forecast, as they are forecast."""
+    if curve.heard is None or curve.ahead is None:
+        return curve.offsets[start : start + TICKS]
+    heard = curve.heard[start : start + TICKS].copy()
+    number = (start + TICKS - int(rng.integers(curve.ahead.shape[1]))) // FORECAST_HOP + 1
+    first = number * FORECAST_HOP - start
+    if number < len(curve.ahead) and first < TICKS:
+        heard[first:] = curve.ahead[number][: TICKS - first]
+    return heard
 
 
 def _moved(onsets: NDArray[np.float64], shift: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -312,7 +358,7 @@ def save_pairs(pairs: Pairs, path: Path) -> None:
     """Keep pairs in a file, in half precision."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer: Any = io.BytesIO()
-    halves = {"offsets": pairs.offsets.astype(np.float16), "envelope": pairs.envelope.astype(np.float16)}
+    halves = {name: getattr(pairs, name).astype(np.float16) for name in ("offsets", "heard", "envelope")}
     np.savez_compressed(buffer, beats_s=pairs.beats_s, **halves)
     partial = path.with_suffix(".partial")
     partial.write_bytes(buffer.getvalue())
@@ -330,7 +376,7 @@ def load_pairs(path: Path) -> Pairs:
             path, "expected pairs of movement and drums, found none", "make them: kinebeat.live.style.pairs"
         )
     with np.load(path) as kept:
-        return Pairs(*(np.asarray(kept[key], np.float32) for key in ("offsets", "envelope", "beats_s")))
+        return Pairs(*(np.asarray(kept[key], np.float32) for key in ("offsets", "heard", "envelope", "beats_s")))
 
 
 COUNTS = {"train": 100_000, "validation": 2_000, "test": 2_000}
@@ -344,13 +390,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the Groove MIDI Dataset")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pairs")
     parser.add_argument("--count", type=int, default=COUNTS["train"], help="pairs to train on")
+    parser.add_argument("--listen", action="store_true", help="keep beside each curve what VisBeatNet hears of it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     performances = read_groove(options.data)
     for split, usual in COUNTS.items():
         count = options.count if split == "train" else min(usual, options.count)
         drums = [p for p in performances if p.split == split and p.kind == "beat"]
-        curves = read_curves(options.corpus, split)
+        curves = read_curves(options.corpus, split, VisBeatNet() if options.listen else None)
         save_pairs(make_pairs(curves, drums, count, options.seed), options.out / f"{split}.npz")
 
 

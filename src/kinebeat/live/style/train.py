@@ -19,7 +19,7 @@ from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.style.network import Adversaries
 from kinebeat.live.style.pairs import Pairs, load_pairs
 from kinebeat.live.style.scores import scores
-from kinebeat.training import Schedule, Session, add_session_options, fit, session_from
+from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FORECAST_TICKS = 36
 """The longest forecast of the live engine, whose errors the network learns to stand."""
+MERITS = ("correlation", "onset_f", "heard_correlation", "heard_onset_f")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class Recipe(Schedule):
         batch: curves in a batch.
         adversarial: weight of the critic's opinion; 0 trains on the mean squared error alone.
         penalty: weight of the gradient penalty.
-        noisy: share of the curves that are given as a forecast would have them.
+        heard: share of the curves that are given as VisBeatNet hears them.
+        noisy: share of the others that are made as rough as a forecast may be.
         checked: pairs to validate on at most.
         net: arguments of the network.
     """
@@ -51,6 +53,7 @@ class Recipe(Schedule):
     batch: int = 48
     adversarial: float = 0.01
     penalty: float = 10.0
+    heard: float = 0.0
     noisy: float = 0.7
     checked: int = 1000
     net: dict[str, Any] = field(default_factory=dict)
@@ -87,6 +90,7 @@ def batch_of(pairs: Pairs, plan: Recipe, seed: int, number: int) -> tuple[Tensor
     offsets = pairs.offsets[which]
     noisy = rng.random(len(which)) < plan.noisy
     given = np.where(noisy[:, None], like_forecasts(offsets, rng), offsets)
+    given = np.where(rng.random((len(which), 1)) < plan.heard, pairs.heard[which], given)
     mixes = rng.random(len(which), np.float32)
     return torch.as_tensor(given), torch.as_tensor(pairs.envelope[which]), torch.as_tensor(mixes)
 
@@ -99,26 +103,26 @@ def made_of(net: Adversaries, offsets: NDArray[np.float32], batch: int = 250) ->
 
 
 def validate(net: Adversaries, pairs: Pairs) -> dict[str, float]:
-    """Figures of `scores`, on the curves as they are; "noisy_..." as forecasts would have them."""
+    """Figures of `scores`, on the curves as they are, and "heard_..." as VisBeatNet hears them."""
     net.eval()
-    made = made_of(net, pairs.offsets)
-    noisy = made_of(net, like_forecasts(pairs.offsets, np.random.default_rng(1)))
+    made, heard = made_of(net, pairs.offsets), made_of(net, pairs.heard)
     return {
         "mse": float(((made - pairs.envelope) ** 2).mean()),
         **scores(made, pairs),
-        **{
-            f"noisy_{name}": value for name, value in scores(noisy, pairs).items() if name in ("correlation", "onset_f")
-        },
+        **{f"heard_{name}": value for name, value in scores(heard, pairs).items()},
     }
 
 
-def train(pairs: Path, session: Session, *, recipe: Recipe | None = None) -> dict[str, float]:
+def train(
+    pairs: Path, session: Session, *, recipe: Recipe | None = None, start: Path | None = None
+) -> dict[str, float]:
     """Train the network and keep its best weights.
 
     Args:
         pairs: folder of the pairs.
         session: where and how the training runs.
         recipe: instead of the usual one.
+        start: folder of a training whose weights to begin with.
 
     Returns:
         The last validation's figures.
@@ -131,6 +135,8 @@ def train(pairs: Path, session: Session, *, recipe: Recipe | None = None) -> dic
     checked = Pairs(*(value[: plan.checked] for value in vars(checked).values()))
     session.begin()
     net = Adversaries(**plan.net)
+    if start is not None:
+        net.load_state_dict(read_best(start)["net"])
 
     def loss_of(step: int) -> Tensor:
         parts = batch_of(learned, plan, session.seed, step)
@@ -142,8 +148,8 @@ def train(pairs: Path, session: Session, *, recipe: Recipe | None = None) -> dic
         session,
         loss_of=loss_of,
         validate=lambda averaged: validate(averaged, checked),
-        merit=lambda figures: figures["onset_f"] + figures["correlation"],
-        about={"pairs": len(learned)},
+        merit=lambda figures: sum(figures[name] for name in MERITS),
+        about={"pairs": len(learned), "start": start.name if start is not None else None},
     )
 
 
@@ -155,10 +161,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_session_options(parser)
     parser.add_argument("--steps", type=int, help="steps of the training")
     parser.add_argument("--adversarial", type=float, help="weight of the critic; 0 is the mean squared error alone")
+    parser.add_argument("--rate", type=float, help="highest learning rate")
+    parser.add_argument("--heard", type=float, help="share of the curves that are given as VisBeatNet hears them")
+    parser.add_argument("--start", type=Path, help="folder of a training whose weights to begin with")
     options = parser.parse_args(arguments)
-    names = ("steps", "adversarial")
+    names = ("steps", "adversarial", "rate", "heard")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    train(options.pairs, session_from(options), recipe=replace(Recipe(), **chosen))
+    train(options.pairs, session_from(options), recipe=replace(Recipe(), **chosen), start=options.start)
 
 
 if __name__ == "__main__":
