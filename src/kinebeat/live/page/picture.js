@@ -6,9 +6,12 @@ export class Skeleton {
     this.video = video;
   }
 
-  // Draw joints, [x, y] as shares of the picture or null; nothing where `joints` is null.
+  // Draw joints, [x, y] as shares of the picture or null; nothing where `joints` is null. Only if they are new: a slow
+  // computer has better things to do.
   draw(joints, bones) {
     const { canvas, video } = this;
+    if (joints === this.drawn) return;
+    this.drawn = joints;
     const width = video.videoWidth || 640;
     const height = video.videoHeight || 480;
     if (canvas.width !== width || canvas.height !== height) {
@@ -55,6 +58,7 @@ export class Drums {
       }),
     );
     this.items = [...list.children];
+    this.glows = names.map(() => "");
     this.struck = names.map(() => ({ at: -Infinity, velocity: 0 }));
   }
 
@@ -65,8 +69,10 @@ export class Drums {
   draw(now) {
     this.struck.forEach(({ at, velocity }, drum) => {
       const rest = Math.max(0, 1 - (now - at) / GLOW_MS);
-      const glow = rest * (0.25 + 0.65 * velocity);
-      this.items[drum].style.setProperty("--hit", glow.toFixed(2));
+      const glow = (rest * (0.25 + 0.65 * velocity)).toFixed(2);
+      if (glow === this.glows[drum]) return;
+      this.glows[drum] = glow;
+      this.items[drum].style.setProperty("--hit", glow);
       this.items[drum].classList.toggle("struck", rest > 0);
     });
   }
