@@ -133,6 +133,13 @@ def test_rules_go_on_evenly_from_what_they_know(sample: Sample, still: Sample) -
     assert len(estimators.continued(still)) == 0
 
 
+def test_even_beats_go_on_evenly(sample: Sample, still: Sample) -> None:
+    said = estimators.truth_continued(sample)
+    inside = STOPS_S[(STOPS_S > 3.1) & (STOPS_S < 11.5)]
+    assert max(np.abs(said - stop_s).min() for stop_s in inside) < 0.06
+    assert len(estimators.truth_continued(still)) == 0
+
+
 def test_rules_find_nothing_in_nothing(still: Sample) -> None:
     assert len(estimators.rule_based(still)) == 0
     assert len(still.beats_s) == 0
@@ -239,7 +246,7 @@ def test_the_rows_are_those_of_the_paper_and_take_their_time(sample: Sample) -> 
     rows = estimators.standard_estimators(seed=1)
     names = [row.name for row in rows if row.name != "Video2Rhythm"]
     assert names[:2] == ["Rule-based", "Rule-based, continued evenly"]
-    assert names[3:] == ["VisBeatNet"] * 3
+    assert names[4:] == ["VisBeatNet"] * 3
     short = table.sample_of(punching(frame_times_s(5.0)))
     for row in rows:
         assert all(np.isfinite(said).all() for said in row.draws(short))

@@ -99,7 +99,16 @@ def continued(sample: Sample) -> Beats:
     A beat is known to the rules when its window is over and what is said of it has come in.
     """
     found = rule_based(sample)
-    known_s = found + OFFSET_DELAY_S + RULE_WINDOW_S / 2
+    return _continued(sample, found, found + OFFSET_DELAY_S + RULE_WINDOW_S / 2)
+
+
+def truth_continued(sample: Sample) -> Beats:
+    """The same of the true beats, each known as it happens: how even visual beats are."""
+    return _continued(sample, sample.beats_s, sample.beats_s)
+
+
+def _continued(sample: Sample, found: Beats, known_s: Beats) -> Beats:
+    """Of each second the beats that were known before it, three seconds old at most, at their median distance."""
     said: list[float] = []
     for first in range(CONTEXT, len(sample.offset), SECOND):
         second_s = first / LIVE_FPS
@@ -208,6 +217,7 @@ def standard_estimators(seed: int = 0) -> list[Estimator]:
         Estimator(
             "Rule-based, continued evenly", FROM_3_S, lambda s: [continued(s)], None, timed(continued), anew(continued)
         ),
+        Estimator("true beats so far, continued evenly", FROM_3_S, lambda s: [truth_continued(s)]),
         Estimator("metronome at the true median tempo, random phase", "knows the tempo", drawn),
     ]
     if HEAVY in weights.registry():
