@@ -78,12 +78,17 @@ def export(run: Path, *, table: Path | None = None, folder: Path = FOLDER) -> No
     usual = Recipe()
     words = [f"python -m kinebeat.live.style.train --pairs PAIRS --out runs/style --seed {kept['seed']}"]
     names = ("steps", "adversarial", "rate", "heard")
-    words += [f"--{key} {kept['recipe'][key]:g}" for key in names if kept["recipe"][key] != getattr(usual, key)]
+    words += [
+        f"--{key} {kept['recipe'][key]:g}"
+        for key in names
+        if kept["recipe"].get(key, getattr(usual, key)) != getattr(usual, key)
+    ]
     words += [f"--minutes {kept['minutes']:g}"] if kept["minutes"] is not None else []
-    words += [f"--start runs/{kept['start']}"] if kept["start"] is not None else []
+    words += [f"--start runs/{kept['start']}"] if kept.get("start") is not None else []
     rows = [
         {"name": f"this, validation, {what}", **{key: round(kept[before + key], 4) for key in COLUMNS}}
         for what, before in (("the curves as they are", ""), ("as VisBeatNet hears them", "heard_"))
+        if before + "correlation" in kept
     ]
     rows += json.loads(table.read_text(encoding="utf-8"))["rows"] if table is not None else []
     entry = {
