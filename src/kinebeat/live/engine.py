@@ -18,6 +18,7 @@ from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.planning import BEATS_PER_BAR, LEAD_S, Interval, confidence, first_interval, next_interval
 from kinebeat.live.settings import LiveSettings
 from kinebeat.live.style.accumulate import style_of
+from kinebeat.live.style.contrast import contrasted
 from kinebeat.rhythm import ENERGY_FLOOR
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ MOVING = 0.06
 """Mean speed of the joints, body heights per second, below which somebody stands still."""
 START_BRAKING = 0.5
 """Body heights per second squared, mean over the joints: a movement that lands as hard as this begins the music."""
+COME_S = 0.5
+"""Of being seen, before a movement counts as one: who comes into the picture seems to leap there."""
 ACTIVITY_S = 0.25
 STILL_S, STILL_BEATS = 0.6, 1.25
 """Of stillness, whichever is longer, before the drums begin to end."""
@@ -82,6 +85,7 @@ class EngineState:
         activity: mean speed of the joints of late, body heights per second.
         loudest: the highest of that, which is slowly forgotten.
         braking: at the last tick.
+        came_s: when somebody came into the picture; None while nobody is in it.
         moved_s: when somebody last moved.
         limbs: for instrument mode.
         hits: how many were handed out.
@@ -98,6 +102,7 @@ class EngineState:
     activity: float
     loudest: float
     braking: float
+    came_s: float | None
     moved_s: float
     limbs: tuple[Limb, ...]
     hits: int
@@ -144,6 +149,7 @@ class LiveEngine:
             activity=0.0,
             loudest=ENERGY_FLOOR,
             braking=0.0,
+            came_s=None,
             moved_s=-np.inf,
             limbs=stops.begin(),
             hits=0,
@@ -188,6 +194,7 @@ class LiveEngine:
             activity=activity,
             loudest=max(ENERGY_FLOOR, activity, state.loudest * (1 - 1 / (LOUD_S * LIVE_FPS))),
             braking=tick.offset,
+            came_s=None if not tick.present else tick.time_s if state.came_s is None else state.came_s,
             moved_s=tick.time_s if moves else state.moved_s,
         )
         events: list[Event] = []
@@ -213,7 +220,8 @@ class LiveEngine:
             return self._start(tick.time_s, state) if started else ([], state)
         events: list[Event] = []
         now_s = tick.time_s
-        still = now_s - state.moved_s >= max(STILL_S, STILL_BEATS * last.period_s)
+        patience_s = max(STILL_S, STILL_BEATS * last.period_s)
+        still = now_s - state.moved_s >= patience_s and now_s >= last.start_s  # what has not begun does not end
         if still and state.mood == "playing":
             events.append(Change(now_s, "ending", "you stand still" if tick.present else "nobody is seen"))
             state = replace(state, mood="ending")
@@ -261,7 +269,7 @@ class LiveEngine:
         to_come = self.stylist.forecast(offsets[1:], state.styled)  # the first has already been given to it
         envelope = np.concatenate([state.envelope, to_come])
         times_s = now_s + (np.arange(len(envelope)) - len(state.envelope) + 2) / LIVE_FPS
-        style = style_of(envelope, times_s, np.concatenate([played.steps_s, steps_s]))
+        style = contrasted(style_of(envelope, times_s, np.concatenate([played.steps_s, steps_s])))
         chances = np.random.default_rng([self.settings.seed, interval.number]).random(STEPS)
         hits = self.drummer.play(style, played.hits, interval.in_bar, chances, self.settings.temperature)
         loudness = self._loudness(interval, state)
@@ -287,5 +295,5 @@ class LiveEngine:
 
 def _lands(tick: Tick, state: EngineState, sensitivity: float) -> bool:
     """Whether a strong movement lands at this tick: its braking is past its highest."""
-    strong = state.braking * sensitivity >= START_BRAKING
-    return tick.present and strong and tick.offset < state.braking
+    here = tick.present and state.came_s is not None and tick.time_s - state.came_s >= COME_S
+    return here and tick.offset < state.braking and state.braking * sensitivity >= START_BRAKING
