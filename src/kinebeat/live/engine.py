@@ -220,9 +220,8 @@ class LiveEngine:
             return self._start(tick.time_s, state) if started else ([], state)
         events: list[Event] = []
         now_s = tick.time_s
-        patience_s = max(STILL_S, STILL_BEATS * last.period_s)
-        still = now_s - state.moved_s >= patience_s and now_s >= last.start_s  # what has not begun does not end
-        if still and state.mood == "playing":
+        still = now_s - state.moved_s >= max(STILL_S, STILL_BEATS * last.period_s)
+        if still and state.mood == "playing" and now_s >= last.start_s:  # what has not begun does not end
             events.append(Change(now_s, "ending", "you stand still" if tick.present else "nobody is seen"))
             state = replace(state, mood="ending")
         elif not still and state.mood == "ending":
