@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from kinebeat.live.visbeat import heavy
+from kinebeat.live.video2rhythm import network as heavy
 from kinebeat.live.visbeat.model import FORECAST_TICKS, NAME
 from kinebeat.live.visbeat.network import TICK_INPUTS, parameters
 from kinebeat.live.visbeat.train import HeavyRecipe, Recipe, load_best, load_heavy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from kinebeat.live.visbeat.heavy import Video2RhythmNet
+    from kinebeat.live.video2rhythm.network import Video2RhythmNet
     from kinebeat.live.visbeat.network import VisBeatNet
 
 HEAVY_NAME = "live-video2rhythm"

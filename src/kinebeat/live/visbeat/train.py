@@ -18,9 +18,9 @@ from torch.nn import functional
 from kinebeat.beats.network import NetConfig as EncoderConfig
 from kinebeat.live.corpus import load_corpus
 from kinebeat.live.movement import LIVE_FPS
-from kinebeat.live.visbeat import heavy
+from kinebeat.live.video2rhythm import network as heavy
+from kinebeat.live.video2rhythm.network import HeavyConfig, Video2RhythmNet
 from kinebeat.live.visbeat.data import Augmentation, Batch, Windows, draw, draw_windows, whole, windows_at
-from kinebeat.live.visbeat.heavy import HeavyConfig, Video2RhythmNet
 from kinebeat.live.visbeat.network import FORECAST_TICKS, NetConfig, VisBeatNet
 from kinebeat.live.visbeat.peaks import best_threshold
 from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
