@@ -12,8 +12,9 @@ from kinebeat import weights  # noqa: E402
 from kinebeat.errors import InputError, OptionError  # noqa: E402
 from kinebeat.live.corpus import LiveCorpus, seen_live  # noqa: E402
 from kinebeat.live.movement import LIVE_FPS, movement_of  # noqa: E402
+from kinebeat.live.video2rhythm import network as heavy  # noqa: E402
 from kinebeat.live.video2rhythm.network import HeavyConfig, Video2RhythmNet  # noqa: E402
-from kinebeat.live.visbeat import export, heavy, model  # noqa: E402
+from kinebeat.live.visbeat import export, model  # noqa: E402
 from kinebeat.live.visbeat import train as training  # noqa: E402
 from kinebeat.live.visbeat.data import Augmentation, draw, draw_windows, ticks_of, whole, windows_at  # noqa: E402
 from kinebeat.live.visbeat.network import FORECAST_TICKS, TICK_INPUTS, NetConfig, VisBeatNet, parameters  # noqa: E402
