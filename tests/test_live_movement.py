@@ -260,6 +260,17 @@ def test_two_joints_are_nobody() -> None:
     assert not ticks[0].present
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-9, 1e200])
+def test_who_is_no_size_of_a_person_is_not_there(size: float) -> None:
+    state = begin()
+    for k in range(10):
+        body = standing([0.0])[0] * (1 + 0.01 * k)
+        ticks, state = advance(body * size, None, k / 30, state)
+        assert [tick.present for tick in ticks] == [False]
+        assert ticks[0].offset == 0.0
+        assert ticks[0].directogram.max() == 0.0
+
+
 def test_a_gap_is_not_bridged() -> None:
     pose = mover()
     kept = (pose.times_s < 3.0) | (pose.times_s > 4.0)

@@ -54,6 +54,8 @@ OFFSET_DELAY_S = VELOCITY_DELAY_S + 1.0 / LIVE_FPS
 _EARLY_S = 0.001
 _SHORTEST_STEP_S = 1 / 60
 _LATEST_S = 1e11
+# No picture is so large, and nobody in one so small.
+_FARTHEST_PX, _SMALLEST_PX = 1e6, 2.0
 _LEAST_BONES = 3
 _HEIGHT_PERCENTILE = 0.8
 _MEMORY = round(MEMORY_S * LIVE_FPS)
@@ -167,7 +169,8 @@ def advance(
     """Take in one frame.
 
     Args:
-        xy: (17, 2) pixels, `rhythmicnet17`, not finite where a joint is not seen; None where nobody is.
+        xy: (17, 2) pixels, `rhythmicnet17`, not finite where a joint is not seen; None where nobody is. What is a
+            million pixels away is not seen either.
         score: (17,) the detector's confidence, below `LEAST_SCORE` a joint counts as not seen; None trusts them all.
         time_s: of the frame, on the input's clock.
         state: what the frame before left.
@@ -273,7 +276,8 @@ def _checked(
     if here.shape != (JOINTS, 2) or (score is not None and np.shape(score) != (JOINTS,)):
         got = f"{here.shape}" if score is None else f"{here.shape} and {np.shape(score)}"
         raise OptionError(f"a frame has {JOINTS} joints: expected ({JOINTS}, 2) pixels and ({JOINTS},), got {got}")
-    unseen = ~np.isfinite(here).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        unseen = ~(np.abs(here) <= _FARTHEST_PX).all(axis=1)
     if score is not None:
         unseen |= ~(np.asarray(score) >= LEAST_SCORE)
     here[unseen] = np.nan
@@ -338,7 +342,7 @@ def _height_guess(place: Floats) -> float:
     if np.isfinite(guesses).sum() < _LEAST_BONES:
         return float("nan")
     guess = _upper(guesses, 0.75, float("nan"))
-    return guess if guess > 0 else float("nan")
+    return guess if guess >= _SMALLEST_PX else float("nan")
 
 
 def _upper(values: Floats, share: float, otherwise: float) -> float:
