@@ -121,6 +121,19 @@ def test_a_network_is_asked_from_tick_to_tick():
     assert heard.forecast(44)[0] == pytest.approx(0.8)
 
 
+def test_a_movement_may_be_taken_to_go_on_as_a_beat_ago():
+    clip = mover(0.5)
+    heard = players.continued(players.heard_truth(clip))
+    assert heard.forecast(300) == pytest.approx(clip.truth[301:337], abs=1e-3)  # it does
+    # half of a beat of fifteen ticks has been seen, and is said again and again; nothing later is
+    changed = clip.truth.copy()
+    changed[301:] = 0.123
+    other = players.continued(players._heard(changed, lambda _: np.zeros(36, np.float32), clip.beats_s))
+    assert np.array_equal(heard.forecast(300), other.forecast(300))
+    none = players._heard(clip.truth, lambda _: np.ones(36, np.float32), clip.beats_s[:2])
+    assert players.continued(none).forecast(5).min() == 1
+
+
 def test_the_heavy_baseline_hears_only_what_was():
     encoder = Encoder()
     heard = players.heard_by_video2rhythm(encoder, Decoder(), 0.5, mover())
@@ -203,7 +216,7 @@ def test_the_table_has_all_rows_and_says_which_are_missing(tmp_path, monkeypatch
     missed = {name: rows.pop(name)["left_out"] for name in ("RhythmicNet-Mono", "RhythmicNet-Poly")}
     assert all("video2rhythm" in why for why in missed.values())
     ours = {name: row for name, row in rows.items() if not row.get("quoted")}
-    assert len(ours) == 8
+    assert len(ours) == 9
     for row in ours.values():
         assert row["samples"] == 60
         assert 0 <= row["ndb"] <= 50

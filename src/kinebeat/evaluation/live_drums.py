@@ -203,6 +203,10 @@ def _pipelines(
     def visbeat() -> Callable[[Sample], Heard]:
         return partial(players.heard_by_visbeat, VisBeatNet())
 
+    def continued() -> Callable[[Sample], Heard]:
+        hear = visbeat()
+        return lambda sample: players.continued(hear(sample))
+
     def video2rhythm() -> Callable[[Sample], Heard]:
         parts = load(HEAVY)
         graphs = open_session(parts["encoder"]), open_session(parts["decoder"])
@@ -217,6 +221,7 @@ def _pipelines(
         "VisBeatNet, DrumGenNet, without MuStyleNet": lambda: poly(visbeat(), players.by_peaks),
         "InteractiveBeat, knowing the movement to come": lambda: poly(truth, network(MuStyleNet())),
         "DrumGenNet on peaks, knowing the movement to come": lambda: poly(truth, players.by_peaks),
+        "InteractiveBeat, the movement going on as a beat ago": lambda: poly(continued(), network(MuStyleNet())),
     }
 
 

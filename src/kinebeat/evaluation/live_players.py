@@ -7,7 +7,7 @@ fall are those of all the visual beats that the pipeline heard in the clip.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,6 +142,22 @@ def beat_interval(beats_s: NDArray[np.float64]) -> tuple[float, float] | None:
     turn = np.exp(2j * np.pi * beats_s / interval).mean()
     first = float(np.angle(turn) / (2 * np.pi) * interval) % interval
     return first, interval
+
+
+def continued(heard: Heard) -> Heard:
+    """The same with another forecast: the movement goes on as it was heard a beat ago."""
+    found = beat_interval(heard.beats_s)
+    if found is None:
+        return heard
+    lag = max(1, round(found[1] * LIVE_FPS))
+
+    def forecast(t: int) -> NDArray[np.float32]:
+        # Where a beat ago is still to come, two beats ago is taken, and so on.
+        past = np.arange(1, FORECAST_TICKS + 1) - lag
+        past -= lag * np.maximum(0, -(-past // lag))
+        return heard.offsets[np.clip(t + past, 0, None)]
+
+    return replace(heard, forecast=forecast)
 
 
 @dataclass(frozen=True)
