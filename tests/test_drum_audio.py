@@ -129,7 +129,9 @@ def test_the_classifier_learns_and_is_shipped(tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "read_groove", files)
     monkeypatch.setattr(export, "read_groove", files)
-    recipe = train.Recipe(steps=100, batch=8, validate_every=50, warmup_steps=1, rate=5e-3, net={"channels": (4, 4, 8, 8)})
+    recipe = train.Recipe(
+        steps=100, batch=8, validate_every=50, warmup_steps=1, rate=5e-3, net={"channels": (4, 4, 8, 8)}
+    )
     figures = train.train(tmp_path, Session(tmp_path / "run", device="cpu"), recipe=recipe)
     assert figures["balanced_accuracy"] > 0.9
     export.export(tmp_path / "run", tmp_path, folder=tmp_path)
