@@ -6,6 +6,7 @@ from it, and what was played can be played again to the same events, bit for bit
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,15 +59,34 @@ DRUM_OF_STICK = {"right_wrist": SNARE, "left_wrist": CLOSED_HAT, "right_ankle": 
 
 @dataclass(frozen=True)
 class Played:
-    """What was played lately, which the drummer goes on from.
+    """What is played, and what the drummer goes on from.
 
     Attributes:
-        steps_s: (12,) when the last 16ths were.
-        hits: (12, 9) bool.
+        steps_s: (16,) when the 16ths of the last three beats and of this one are.
+        hits: (16, 9) bool; none yet where they have not been handed out.
+        given: how many of this beat's 16ths have been.
     """
 
     steps_s: NDArray[np.float64]
     hits: NDArray[np.bool_]
+    given: int
+
+    @classmethod
+    def before(cls, interval: Interval) -> Played:
+        """As if it had gone on like this, unheard."""
+        steps_s = interval.start_s + interval.period_s * np.arange(-(PAST_BEATS + 1) * STEPS, 0) / STEPS
+        return cls(steps_s, np.zeros((len(steps_s), len(DRUMS)), bool), STEPS)
+
+    def then(self, interval: Interval) -> Played:
+        """A beat later."""
+        steps_s = interval.start_s + interval.period_s * np.arange(STEPS) / STEPS
+        hits = np.concatenate([self.hits[STEPS:], np.zeros((STEPS, len(DRUMS)), bool)])
+        return Played(np.concatenate([self.steps_s[STEPS:], steps_s]), hits, 0)
+
+    @property
+    def next_s(self) -> float:
+        """When the next 16th of this beat is; infinite if there is none."""
+        return float(self.steps_s[PAST_BEATS * STEPS + self.given]) if self.given < STEPS else math.inf
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,7 @@ class EngineState:
         envelope: (N,) onset envelope at the last ticks, the newest, a tick ahead, last.
         mood: "waiting", "playing" or "ending".
         interval: the last that was handed out; None before the first.
-        played: what the drummer goes on from.
+        played: by the drummer; None while he waits.
         activity: mean speed of the joints of late, body heights per second.
         loudest: the highest of that, which is slowly forgotten.
         braking: at the last tick.
@@ -215,11 +235,13 @@ class LiveEngine:
         return events, replace(state, limbs=limbs, hits=state.hits + len(strokes))
 
     def _groove(self, tick: Tick, state: EngineState, *, started: bool) -> tuple[list[Event], EngineState]:
-        last = state.interval
-        if state.mood == "waiting" or last is None:
-            return self._start(tick.time_s, state) if started else ([], state)
         events: list[Event] = []
         now_s = tick.time_s
+        if started and state.mood == "waiting":
+            events, state = self._start(now_s, state)
+        last = state.interval
+        if state.mood == "waiting" or last is None:
+            return events, state
         still = now_s - state.moved_s >= max(STILL_S, STILL_BEATS * last.period_s)
         if still and state.mood == "playing" and now_s >= last.start_s:  # what has not begun does not end
             events.append(Change(now_s, "ending", "you stand still" if tick.present else "nobody is seen"))
@@ -227,14 +249,16 @@ class LiveEngine:
         elif not still and state.mood == "ending":
             events.append(Change(now_s, "playing", "you move"))
             state = replace(state, mood="playing")
-        # A loop, as after a gap between frames more than one may be due.
-        while state.mood != "waiting" and last.end_s - LEAD_S <= now_s:
-            last = next_interval(last, state.pulse, now_s + 1 / LIVE_FPS)
-            bar_is_over = last.in_bar == 0 or last.end_s > state.moved_s + BEATS_PER_BAR * last.period_s
-            if state.mood == "ending" and bar_is_over:
-                some, state = self._close(last, state)
+        # A loop, as after a gap between frames more than one thing may be due.
+        while state.mood != "waiting":
+            if state.played is not None and state.played.next_s - LEAD_S <= now_s:
+                some, state = self._sixteenth(last, state.played, now_s, state)
+            elif last.end_s - LEAD_S <= now_s:
+                last = next_interval(last, state.pulse, now_s + 1 / LIVE_FPS)
+                bar_is_over = last.in_bar == 0 or last.end_s > state.moved_s + BEATS_PER_BAR * last.period_s
+                some, state = (self._close if state.mood == "ending" and bar_is_over else self._beat)(last, state)
             else:
-                some, state = self._hand_out(last, now_s, state)
+                break
             events += some
         return events, state
 
@@ -245,49 +269,51 @@ class LiveEngine:
             number, period_s = state.interval.number + 1, state.interval.period_s
             start_s = max(now_s, state.interval.end_s)
         interval = first_interval(start_s, state.pulse, number, period_s)
-        events, state = self._hand_out(interval, now_s, replace(state, mood="playing", played=None))
+        events, state = self._beat(interval, replace(state, mood="playing", played=None))
         return [Change(start_s, "playing", "you move"), *events], state
 
     def _close(self, interval: Interval, state: EngineState) -> tuple[list[Event], EngineState]:
         """The last stroke, and silence."""
-        events: list[Event] = [
-            Beat(interval.start_s, interval.number, interval.in_bar, interval.tempo_bpm, confidence(state.pulse))
-        ]
+        events, state = self._beat(interval, state)
         events += [Hit(interval.start_s, drum, SOFTEST, state.hits + k) for k, drum in enumerate(CLOSING)]
         events.append(Change(interval.start_s, "waiting", "move, and the drums begin"))
-        return events, replace(state, mood="waiting", interval=interval, hits=state.hits + len(CLOSING), played=None)
+        return events, replace(state, mood="waiting", hits=state.hits + len(CLOSING), played=None)
 
-    def _hand_out(self, interval: Interval, now_s: float, state: EngineState) -> tuple[list[Event], EngineState]:
-        """A beat and the hits until the next."""
-        steps_s = interval.start_s + interval.period_s * np.arange(STEPS) / STEPS
-        played = state.played
-        if played is None:  # as if it had gone on like this, unheard
-            before_s = interval.start_s - interval.period_s * np.arange(PAST_BEATS * STEPS, 0, -1) / STEPS
-            played = Played(before_s, np.zeros((PAST_BEATS * STEPS, len(DRUMS)), bool))
+    def _beat(self, interval: Interval, state: EngineState) -> tuple[list[Event], EngineState]:
+        """A beat, whose 16ths are handed out one by one."""
+        played = (state.played or Played.before(interval)).then(interval)
+        beat = Beat(interval.start_s, interval.number, interval.in_bar, interval.tempo_bpm, confidence(state.pulse))
+        return [beat], replace(state, interval=interval, played=played)
+
+    def _sixteenth(
+        self, interval: Interval, played: Played, now_s: float, state: EngineState
+    ) -> tuple[list[Event], EngineState]:
+        """The hits of the next 16th, by all that is known until now.
+
+        The drummer is asked for the whole beat each time, with the same chances, and of what he says the one 16th is
+        taken: the style of those to come is a forecast, which gets better while they are waited for.
+        """
         offsets, _ = self.ears.forecast(state.heard, FORECAST_TICKS)
         to_come = self.stylist.forecast(offsets[1:], state.styled)  # the first has already been given to it
         envelope = np.concatenate([state.envelope, to_come])
         times_s = now_s + (np.arange(len(envelope)) - len(state.envelope) + 2) / LIVE_FPS
-        style = contrasted(style_of(envelope, times_s, np.concatenate([played.steps_s, steps_s])))
+        style = contrasted(style_of(envelope, times_s, played.steps_s))
         chances = np.random.default_rng([self.settings.seed, interval.number]).random(STEPS)
-        hits = self.drummer.play(style, played.hits, interval.in_bar, chances, self.settings.temperature)
-        loudness = self._loudness(interval, state)
-        events: list[Event] = [
-            Beat(interval.start_s, interval.number, interval.in_bar, interval.tempo_bpm, confidence(state.pulse))
-        ]
-        for k, (step, drum) in enumerate(np.argwhere(hits)):
-            velocity = min(1.0, max(LEAST_VELOCITY, float(style[PAST_BEATS * STEPS + step]) * loudness))
-            events.append(Hit(float(steps_s[step]), int(drum), velocity, state.hits + k))
-        kept = Played(
-            np.concatenate([played.steps_s[STEPS:], steps_s]), np.concatenate([played.hits[STEPS:], hits.astype(bool)])
-        )
-        return events, replace(state, interval=interval, played=kept, hits=state.hits + int(hits.sum()))
+        past, at = PAST_BEATS * STEPS, PAST_BEATS * STEPS + played.given
+        said = self.drummer.play(style, played.hits[:past], interval.in_bar, chances, self.settings.temperature)
+        struck = np.flatnonzero(said[played.given])
+        velocity = min(1.0, max(LEAST_VELOCITY, float(style[at]) * self._loudness(played.next_s, interval, state)))
+        events: list[Event] = [Hit(played.next_s, int(drum), velocity, state.hits + k) for k, drum in enumerate(struck)]
+        hits = played.hits.copy()
+        hits[at, struck] = True
+        played = replace(played, hits=hits, given=played.given + 1)
+        return events, replace(state, played=played, hits=state.hits + len(struck))
 
-    def _loudness(self, interval: Interval, state: EngineState) -> float:
+    def _loudness(self, time_s: float, interval: Interval, state: EngineState) -> float:
         """In (0, 1]: of the movement, and less and less of it where the drums come to an end."""
         loudness = SOFTEST + (1 - SOFTEST) * min(1.0, state.activity / state.loudest)
         if state.mood == "ending":
-            since = (interval.start_s - state.moved_s) / (BEATS_PER_BAR * interval.period_s)
+            since = (time_s - state.moved_s) / (BEATS_PER_BAR * interval.period_s)
             loudness *= min(1.0, max(0.3, 1.2 - since))
         return loudness
 

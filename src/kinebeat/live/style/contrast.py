@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 METRE = (0.74, 0.25, 0.53, 0.34)
 """Mean style of the four 16ths of a beat in the validation files of the Groove MIDI Dataset."""
-METRE_WEIGHT = 0.3
+METRE_WEIGHT = 0.2
 """How much the metre counts beside what the movement says, which is in [0, 1]."""
 SHARES = (0.0, 0.26, 0.30, 0.50, 0.75, 0.95, 1.0)
 STRENGTHS = (0.0, 0.0, 0.12, 0.45, 0.81, 1.0, 1.0)
