@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kinebeat.live.stops import Limb
 
 FORECAST_TICKS = 36
+FORESEEN_TICKS = 4
+"""Of a forecast; further ahead it is nearly flat, and what was a beat ago says more."""
 STEPS = 4
 PAST_BEATS = 3
 MOVING = 0.06
@@ -98,7 +100,8 @@ class EngineState:
         heard: of the network that hears beats.
         pulse: of the movement, a tick ahead of it, as the network is.
         styled: of the network that makes style.
-        envelope: (N,) onset envelope at the last ticks, the newest, a tick ahead, last.
+        offsets: (N,) kinematic offsets as heard at the last ticks, the newest, a tick ahead, last.
+        envelope: (N,) onset envelope at the same ticks.
         mood: "waiting", "playing" or "ending".
         interval: the last that was handed out; None before the first.
         played: by the drummer; None while he waits.
@@ -115,6 +118,7 @@ class EngineState:
     heard: Any
     pulse: Pulse
     styled: Any
+    offsets: NDArray[np.float32]
     envelope: NDArray[np.float32]
     mood: Mood
     interval: Interval | None
@@ -162,6 +166,7 @@ class LiveEngine:
             heard=self.ears.begin(),
             pulse=pulse.begin(),
             styled=self.stylist.begin(),
+            offsets=np.zeros(REMEMBERED, np.float32),
             envelope=np.zeros(REMEMBERED, np.float32),
             mood="waiting",
             interval=None,
@@ -210,6 +215,7 @@ class LiveEngine:
             heard=heard,
             pulse=pulse.step(beat, state.pulse),
             styled=styled,
+            offsets=np.append(state.offsets[1:], np.float32(offset)),
             envelope=np.append(state.envelope[1:], np.float32(envelope)),
             activity=activity,
             loudest=max(ENERGY_FLOOR, activity, state.loudest * (1 - 1 / (LOUD_S * LIVE_FPS))),
@@ -293,8 +299,7 @@ class LiveEngine:
         The drummer is asked for the whole beat each time, with the same chances, and of what he says the one 16th is
         taken: the style of those to come is a forecast, which gets better while they are waited for.
         """
-        offsets, _ = self.ears.forecast(state.heard, FORECAST_TICKS)
-        to_come = self.stylist.forecast(offsets[1:], state.styled)  # the first has already been given to it
+        to_come = self.stylist.forecast(self._to_come(interval, state), state.styled)
         envelope = np.concatenate([state.envelope, to_come])
         times_s = now_s + (np.arange(len(envelope)) - len(state.envelope) + 2) / LIVE_FPS
         style = contrasted(style_of(envelope, times_s, played.steps_s))
@@ -308,6 +313,14 @@ class LiveEngine:
         hits[at, struck] = True
         played = replace(played, hits=hits, given=played.given + 1)
         return events, replace(state, played=played, hits=state.hits + len(struck))
+
+    def _to_come(self, interval: Interval, state: EngineState) -> NDArray[np.float32]:
+        """Kinematic offsets of the ticks after the newest: forecast as long as one can be, then as a beat ago."""
+        forecast, _ = self.ears.forecast(state.heard, FORECAST_TICKS)
+        beat = max(1, round(interval.period_s * LIVE_FPS))
+        offsets = np.tile(state.offsets[-beat:], FORECAST_TICKS // beat + 1)[: FORECAST_TICKS - 1]
+        offsets[:FORESEEN_TICKS] = forecast[1 : 1 + FORESEEN_TICKS]  # the first has already been heard
+        return offsets
 
     def _loudness(self, time_s: float, interval: Interval, state: EngineState) -> float:
         """In (0, 1]: of the movement, and less and less of it where the drums come to an end."""
