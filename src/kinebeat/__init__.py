@@ -2,7 +2,7 @@
 
 `soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
 noun that led to it. `hear(path)` stops at the beats: a `Heard`. `accompany(path)` plays piano or guitar to the drums of
-a MIDI file: an `Arrangement`. Importing the package is quick and silent; what is heavy is loaded when it is first used.
+a MIDI file: an `Arrangement`. `LiveEngine` plays drums to someone frame by frame. Importing the package is quick and silent; what is heavy is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from kinebeat.drums.track import DrumTrack
     from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
     from kinebeat.hearing import Heard, hear
+    from kinebeat.live.engine import EngineState, LiveEngine
+    from kinebeat.live.events import Beat, Change, Hit
+    from kinebeat.live.keypoints import Keypoints
+    from kinebeat.live.settings import LiveSettings
     from kinebeat.motion import Motion
     from kinebeat.pipeline import Soundtrack, soundtrack
     from kinebeat.pose.track import PoseTrack
@@ -29,11 +33,18 @@ __version__ = "0.1.0"
 _HOME = {
     "Accents": "kinebeat.accents",
     "Arrangement": "kinebeat.arrangement",
+    "Beat": "kinebeat.live.events",
     "BeatGrid": "kinebeat.beats.grid",
+    "Change": "kinebeat.live.events",
     "DrumTrack": "kinebeat.drums.track",
+    "EngineState": "kinebeat.live.engine",
     "Heard": "kinebeat.hearing",
+    "Hit": "kinebeat.live.events",
     "InputError": "kinebeat.errors",
+    "Keypoints": "kinebeat.live.keypoints",
     "KinebeatError": "kinebeat.errors",
+    "LiveEngine": "kinebeat.live.engine",
+    "LiveSettings": "kinebeat.live.settings",
     "Motion": "kinebeat.motion",
     "OptionError": "kinebeat.errors",
     "OutputError": "kinebeat.errors",
@@ -50,11 +61,18 @@ _HOME = {
 __all__ = [
     "Accents",
     "Arrangement",
+    "Beat",
     "BeatGrid",
+    "Change",
     "DrumTrack",
+    "EngineState",
     "Heard",
+    "Hit",
     "InputError",
+    "Keypoints",
     "KinebeatError",
+    "LiveEngine",
+    "LiveSettings",
     "Motion",
     "OptionError",
     "OutputError",
