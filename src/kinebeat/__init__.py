@@ -2,7 +2,8 @@
 
 `soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
 noun that led to it. `hear(path)` stops at the beats: a `Heard`. `accompany(path)` plays piano or guitar to the drums of
-a MIDI file: an `Arrangement`. `LiveEngine` plays drums to someone frame by frame. Importing the package is quick and silent; what is heavy is loaded when it is first used.
+a MIDI file: an `Arrangement`. `LiveEngine` plays drums to someone, frame by frame. Importing the package is quick and
+silent; what is heavy is loaded when it is first used.
 """
 
 from __future__ import annotations
