@@ -79,7 +79,9 @@ def test_without_a_clear_pulse_the_tempo_is_kept():
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was():
-    state = pulse.ahead(_heard(np.arange(0.4, 10, 0.5), 10), pulse.begin())
+    state = pulse.begin()
+    for beat in _heard(np.arange(0.4, 10, 0.5), 10):
+        state = pulse.step(float(beat), state)
     kept = state.belief.copy()
     first, second = pulse.step(0.7, state), pulse.step(0.7, state)
     assert np.array_equal(first.belief, second.belief)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kinebeat.live.pulse import Pulse
 
 LEAD_S = 0.08
-"""How long before it begins an interval is handed out: outputs need some time, and more would be guessed than seen."""
+"""How long before they begin beats and 16ths are handed out: outputs need time, and more would be guessed than seen."""
 MOST_CORRECTED = 0.20
 """How much longer or shorter than the movement's a beat of the music may be, as a part of it, to come back to it."""
 CORRECTED = 0.7

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -67,10 +67,6 @@ class Pulse:
         """Beats a minute."""
         return 60.0 / self.period_s
 
-    def next_beats_s(self, count: int) -> NDArray[np.float64]:
-        """When the next beats are, in seconds from the tick, (count,)."""
-        return (1.0 - self.phase + np.arange(count)) * self.period_s
-
 
 @dataclass(frozen=True)
 class _Model:
@@ -113,15 +109,6 @@ def step(beat: float, pulse: Pulse) -> Pulse:
     blend = 1.0 / (SETTLE_S * LIVE_FPS)
     clarity = pulse.clarity + blend * (abs(turned) - pulse.clarity)
     return Pulse(belief, period_s, _phase(turned), clarity, beat)
-
-
-def ahead(beats: NDArray[np.floating[Any]], pulse: Pulse) -> Pulse:
-    """The pulse after all ticks of a forecast, (N,); its clarity stays what it was, as nothing was seen."""
-    model, belief, last = _model(), pulse.belief, pulse.last
-    for beat in beats:
-        belief, last = _heard(belief, last, float(beat), model), float(beat)
-    period_s, turned = _reading(belief, model)
-    return Pulse(belief, period_s, _phase(turned), pulse.clarity, last)
 
 
 def _heard(belief: NDArray[np.float64], last: float, beat: float, model: _Model) -> NDArray[np.float64]:
