@@ -191,6 +191,31 @@ def evaluate_live_drums(
         )
 
 
+@evaluate_app.command("latency")
+def evaluate_latency(
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Of one person who moves, for the frames.", show_default="the dancing figure, 720p"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long each part plays.", min=5.0)] = 60.0,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how long it takes from movement to drums on this machine: InteractiveBeat's Table 5."""
+    from kinebeat.evaluation.latency import as_text
+    from kinebeat.evaluation.latency import evaluate_latency as evaluate
+
+    with progress_bar(quiet) as bar:
+        _finish_table(
+            lambda: evaluate(video, seconds=seconds, seed=seed, progress=bar),
+            json,
+            f"the dancing figure, 30 frames a second, {seconds:g} s a part"
+            + (f"; frames of {video.name}" if video is not None else "; its film, 1280 x 720"),
+            as_text,
+        )
+
+
 TRAININGS = {
     "drums": ("kinebeat.drums.train", "Train the drum networks"),
     "beats": ("kinebeat.beats.train", "Train the beat networks"),
