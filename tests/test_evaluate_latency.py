@@ -207,8 +207,8 @@ def test_the_heavy_network_is_timed_where_it_is_there(tmp_path):
     rows = rows_by(modelled(clock, {name: makes[name] for name in ("RhythmicNet-Mono", "RhythmicNet-Poly")}))
     assert not any("left_out" in row for row in rows.values())
     for name, last in (("RhythmicNet-Mono", "GRU of drum notes"), ("RhythmicNet-Poly", "DrumGenNet")):
-        assert rows[name, "Video2Rhythm"]["count"] == rows[name, last]["count"] == 6  # at every tenth tick
-        assert rows[name, "all, with directogram"]["count"] == 6
+        assert rows[name, "Video2Rhythm"]["count"] == rows[name, last]["count"] == 20  # at every third tick
+        assert rows[name, "all, with directogram"]["count"] == 20
 
 
 class Encoder:

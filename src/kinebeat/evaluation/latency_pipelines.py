@@ -43,8 +43,8 @@ STEPS_S = 0.15 * (np.arange(WINDOW) - CONTEXT)
 """The 16ths of three beats of past and of the one that begins now, at 100 BPM."""
 CHECK_TICKS = round(0.060 * LIVE_FPS)
 """RhythmicNet-Mono looks for visual beats in the latest 60 ms (4.6)."""
-HEAVY_EVERY = 10
-"""The heavy network is asked at every tenth tick only: it takes long, and always does the same work."""
+HEAVY_EVERY = 3
+"""The heavy network is asked at every third tick only: it takes long, and always does the same work."""
 DRUM_NOTES, DRUMGEN, HEAVY_STAGE = "GRU of drum notes", "DrumGenNet", "Video2Rhythm"
 
 
