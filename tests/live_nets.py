@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinebeat.live.movement import LIVE_FPS
+from kinebeat.live.pulse import USUAL_MUSIC
 
 
 class ScriptedEars:
@@ -26,6 +27,16 @@ class ScriptedEars:
 
     def forecast(self, state, ticks=36):
         return np.full(ticks, state[1], np.float32), self._beat(state[0] + 1 + np.arange(ticks)).astype(np.float32)
+
+
+class DeafTapper:
+    """Says nothing of any beat."""
+
+    def begin(self):
+        return None
+
+    def step(self, velocity, state):
+        return USUAL_MUSIC, None
 
 
 class PlainStylist:

@@ -1,5 +1,7 @@
 """Table 4: metrics on made-up sound, the pipelines on made-up movement, and what is said where a network is missing."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,14 @@ from kinebeat.evaluation.drum_audio import SECONDS
 from kinebeat.evaluation.live_style import evaluate_live_style
 from kinebeat.evaluation.visual_beat_estimators import Sample
 from kinebeat.live.drumming.model import DrumGenNet, MonoNet
+from kinebeat.live.engine import LiveEngine
 from kinebeat.live.movement import LIVE_FPS
+from kinebeat.live.settings import LiveSettings
 from kinebeat.live.style.accumulate import envelope_of
 from kinebeat.live.style.model import MuStyleNet
 from kinebeat.live.style.pairs import Curve, make_pairs, save_pairs
+from live_nets import DeafTapper, PlainDrummer, PlainStylist, ScriptedEars
+from movers import frame_times_s, punching, standing, track
 
 TICKS = 600
 
@@ -191,6 +197,28 @@ def test_mono_plays_one_drum_on_each_beat():
     assert players.mono_takes([], MonoNet(), 9, 20.0, np.random.default_rng(0)) == []
 
 
+def test_what_the_engine_plays_is_cut_at_its_downbeats():
+    ears = ScriptedEars(np.arange(0, 60, 0.6))
+    asked = []
+
+    def engine_of(seed):
+        asked.append(seed)
+        return LiveEngine(
+            LiveSettings(seed=seed), ears=ears, tapper=DeafTapper(), stylist=PlainStylist(), drummer=PlainDrummer()
+        )
+
+    takes = players.engine_takes([punching(frame_times_s(20.0))], engine_of, 9, 5)
+    assert len(takes) == 9
+    assert asked == [5, 6]
+    for take in takes:
+        assert take.time_s[0] == pytest.approx(0.0, abs=1e-9)
+        assert set(take.drum[take.time_s == 0.0]) == {0, 2}  # what the plain drummer plays on a downbeat
+        kicks = np.unique(take.time_s[take.drum == 0])
+        assert np.diff(kicks).mean() == pytest.approx(1.2, rel=0.1)
+    standing_still = track(standing(frame_times_s(20.0)), frame_times_s(20.0))
+    assert players.engine_takes([standing_still], engine_of, 9, 0) == []
+
+
 def groove(split, seed):
     rng = np.random.default_rng(seed)
     hits = np.zeros((16 * 12, 9), bool)
@@ -205,6 +233,9 @@ def test_the_table_has_all_rows_and_says_which_are_missing(tmp_path, monkeypatch
     monkeypatch.setattr(table, "read_groove", lambda *_, **__: files)
     monkeypatch.setattr(table, "movement", lambda *_, **__: [mover(0.5), mover(0.6, seed=1)])
     monkeypatch.setattr(table, "VisBeatNet", Ears)
+    monkeypatch.setattr(table, "ready", lambda *_: [])
+    shots = [SimpleNamespace(found=punching(frame_times_s(20.0)))]
+    monkeypatch.setattr(table, "films", lambda material, part, clips, seed: shots)
 
     def missing(name):
         raise InputError(tmp_path, f"expected a model {name!r} and found none", "install it")
@@ -216,7 +247,7 @@ def test_the_table_has_all_rows_and_says_which_are_missing(tmp_path, monkeypatch
     missed = {name: rows.pop(name)["left_out"] for name in ("RhythmicNet-Mono", "RhythmicNet-Poly")}
     assert all("video2rhythm" in why for why in missed.values())
     ours = {name: row for name, row in rows.items() if not row.get("quoted")}
-    assert len(ours) == 9
+    assert len(ours) == 10
     for row in ours.values():
         assert row["samples"] == 60
         assert 0 <= row["ndb"] <= 50

@@ -124,6 +124,18 @@ def test_who_stands_about_hardly_moves(material: list[Material]) -> None:
     assert len(dancing.beat_time_s) > 4
 
 
+def test_the_beats_of_the_music_are_known_where_somebody_dances(material: list[Material]) -> None:
+    dancing = build(material, "train", 2, seed=1, kinds=["warped"], duration_s=6.0)
+    for clip in range(2):
+        music_s = dancing.music_s(clip)
+        assert ((music_s >= 0) & (music_s < 6.0)).all()
+        gaps_s = np.diff(music_s)
+        assert 60 / 160 < gaps_s.min() <= gaps_s.max() < 60 / 60
+        assert gaps_s.max() < 1.1 * gaps_s.min()
+    walking = build(material, "train", 2, seed=1, kinds=["moving", "idle"], duration_s=4.0)
+    assert len(walking.music_time_s) == 0
+
+
 def test_progress_is_told(material: list[Material]) -> None:
     told: list[float] = []
     build(material, "train", 2, kinds=["long"], duration_s=3.0, progress=told.append)

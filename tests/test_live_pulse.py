@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from kinebeat.accents import LANDING_LAG_S
 from kinebeat.live import planning, pulse
 from kinebeat.live.movement import LIVE_FPS
+from kinebeat.live.settings import LiveSettings
 
 
 def _heard(beats_s, duration_s, *, height=0.35, noise=0.03, scatter_s=0.015, seed=0):
@@ -27,14 +29,14 @@ def _played(said, tempo_bpm=100.0):
     intervals = [planning.first_interval(0.0, state, 0, 60 / tempo_bpm)]
     for tick, beat in enumerate(said):
         state = pulse.step(float(beat), state)
-        while intervals[-1].end_s - planning.LEAD_S <= tick / LIVE_FPS:
+        while intervals[-1].end_s - LiveSettings().lead_s <= tick / LIVE_FPS:
             intervals.append(planning.next_interval(intervals[-1], state, tick / LIVE_FPS))
     return intervals, state
 
 
 def _coherence(intervals, beats_s, since_s):
     """Mean resultant length of the phases of the music's beats within those of the movement, and the mean phase."""
-    at = np.array([interval.start_s for interval in intervals]) - LANDING_LAG_S
+    at = np.array([interval.start_s for interval in intervals]) + planning.AHEAD_S
     at = at[(at > since_s) & (at < beats_s[-1])]
     turned = np.exp(2j * np.pi * np.interp(at, beats_s, np.arange(len(beats_s)))).mean()
     return abs(turned), np.angle(turned) / (2 * np.pi)
@@ -57,7 +59,7 @@ def test_every_beat_is_handed_out_once_and_none_is_left_out():
     assert [interval.in_bar for interval in intervals] == [k % 4 for k in range(len(intervals))]
     ends = [interval.end_s for interval in intervals[:-1]]
     assert ends == [interval.start_s for interval in intervals[1:]]
-    periods = np.array([interval.period_s for interval in intervals])
+    periods = np.array([interval.length_s for interval in intervals])
     shortest, longest = 60 / pulse.FASTEST_BPM, 60 / pulse.SLOWEST_BPM
     assert periods.min() > shortest * (1 - planning.MOST_CORRECTED) - 1e-9
     assert periods.max() < longest * (1 + planning.MOST_CORRECTED) + 1e-9
@@ -98,3 +100,34 @@ def test_what_is_to_come_changes_nothing_that_was():
         again = pulse.step(float(beat), again)
     assert np.array_equal(again.belief, states[300].belief)
     assert again.phase == states[300].phase
+
+
+def _clear(period_s, phase):
+    return replace(pulse.begin(), period_s=period_s, phase=phase, clarity=1.0)
+
+
+def test_a_beat_that_has_begun_ends_with_the_movements_own():
+    # At 10.0 the movement is on its beat, at 120 BPM; the music, at 90, would end this beat at 10.4.
+    thought = planning.Interval(10.4 - 60 / 90, 60 / 90, 60 / 90, 7, 3)
+    bent = planning.bent(thought, _clear(0.5, 1 - planning.AHEAD_S / 0.5), 10.0, 0.75)
+    assert bent.end_s == pytest.approx(10.4 + planning.CORRECTED * 0.1)
+    assert (bent.start_s, bent.period_s, bent.number, bent.in_bar) == (thought.start_s, 60 / 90, 7, 3)
+    # As far as what is left of it allows, and not at all where no pulse is clear.
+    little = planning.bent(thought, _clear(0.5, 1 - planning.AHEAD_S / 0.5), 10.0, 0.1)
+    assert little.length_s == pytest.approx(thought.length_s * (1 + 0.1 * planning.MOST_BENT))
+    assert planning.bent(thought, pulse.begin(), 10.0, 0.5) == thought
+
+
+def test_the_tempo_is_told_without_what_a_beat_makes_up_for():
+    last = planning.Interval(9.5, 0.5, 0.5, 3, 3)
+    following = planning.next_interval(last, _clear(0.5, 1.1 - planning.AHEAD_S / 0.5), 10.0)
+    assert following.tempo_bpm == pytest.approx(120.0)
+    assert following.length_s == pytest.approx(0.5 * (1 - planning.CORRECTED * 0.1))
+
+
+def test_what_two_networks_say_is_one():
+    usual = pulse.together(pulse.USUAL_MUSIC, pulse.USUAL)
+    assert usual == pytest.approx(pulse.USUAL)
+    both = pulse.together(0.6, 0.4)
+    assert both > pulse.together(0.6, pulse.USUAL) > usual > pulse.together(0.02, pulse.USUAL)
+    assert both > pulse.together(pulse.USUAL_MUSIC, 0.4) > usual

@@ -19,7 +19,7 @@ from kinebeat.live.keypoints import LAYOUT, from_layout
 from kinebeat.live.outputs.output import Output, Seen
 from kinebeat.live.outputs.take import take_grid, take_score, write_music
 from kinebeat.live.recording import Step, Take, event_arrays, load_take, replay, save_take
-from kinebeat.live.session import Session, handover_errors_s
+from kinebeat.live.session import Session
 from kinebeat.live.settings import LiveSettings
 from kinebeat.pose import load_pose, save_pose
 from live_engines import PERIOD_S, Metronome
@@ -233,14 +233,6 @@ def test_a_failing_input_or_pose_ends_the_session_with_its_error(keypoints_file)
 
     with pytest.raises(KinebeatError, match="no MediaPipe"):
         Session(Pictures(), Metronome, LiveSettings(), find=find).run()
-
-
-def test_errors_of_handing_over_are_measured():
-    steps = []
-    errors_s = handover_errors_s(20, rate_hz=200.0, lead_s=0.02, meanwhile=lambda: steps.append(1))
-    assert errors_s.shape == (20,)
-    assert (errors_s >= 0).all()
-    assert steps
 
 
 # --- recordings

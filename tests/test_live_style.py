@@ -190,6 +190,8 @@ def test_curves_are_heard_before_they_happen_and_forecast_at_their_end(tmp_path)
         beat_time_s=np.tile(np.arange(0.2, 20, 0.5), clips).astype(np.float32),
         beat_strength=np.ones(40 * clips, np.float32),
         beat_clip=np.repeat(np.arange(clips), 40).astype(np.int32),
+        music_time_s=np.zeros(0, np.float32),
+        music_clip=np.zeros(0, np.int32),
         kind=np.array(["warped"] * clips),
         content=np.array(["dance"] * clips),
     )

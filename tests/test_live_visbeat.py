@@ -67,6 +67,8 @@ def corpus_of(clips, seed, ticks=240):
         np.concatenate(times_s).astype(np.float32),
         np.ones(sum(map(len, times_s)), np.float32),
         np.repeat(np.arange(clips), [len(b) for b in times_s]).astype(np.int32),
+        np.zeros(0, np.float32),
+        np.zeros(0, np.int32),
         np.array(["warped"] * clips),
         np.array(["puppet"] * clips),
     )
@@ -187,6 +189,8 @@ def clip_corpus(pose, duration_s):
         clip.beat_time_s.astype(np.float32),
         clip.beat_strength,
         np.zeros(count, np.int32),
+        np.zeros(0, np.float32),
+        np.zeros(0, np.int32),
         np.array(["warped"]),
         np.array(["puppet"]),
     )

@@ -56,6 +56,9 @@ def play_live(
     sensitivity: Annotated[float, typer.Option(help="2 hears movements half as large; 0.2 to 5.")] = 1.0,
     tempo: Annotated[float, typer.Option(help="BPM with which it begins.")] = 100.0,
     temperature: Annotated[float, typer.Option(help="How daring the drummer is, up to 2.")] = 0.9,
+    lead: Annotated[
+        float, typer.Option(help="Seconds by which drums are planned ahead; more where strokes come late; 0.03 to 0.3.")
+    ] = 0.08,
     speakers: Annotated[
         bool | None,
         typer.Option(help="Play on this computer's loudspeakers.", show_default="where nothing else is asked for"),
@@ -93,7 +96,7 @@ def play_live(
     for path in files.paths():
         check_output(path, [source for source in (video, replay, soundfont) if source is not None])
     check_distinct(files.paths())
-    settings = LiveSettings(mode.value, seed, temperature, sensitivity, tempo)
+    settings = LiveSettings(mode.value, seed, temperature, sensitivity, tempo, lead)
     if replay is not None:
         if midi_port is not None or osc is not None or speakers:
             raise OptionError("--replay only compares and writes files; --video TAKE.npz plays a take in real time")

@@ -224,6 +224,7 @@ TRAININGS = {
     "accompaniment-corpus": ("kinebeat.accompaniment.corpus", "Make the segments it learns from"),
     "live-corpus": ("kinebeat.live.corpus", "Make the films that the live networks learn from"),
     "live-beats": ("kinebeat.live.visbeat.train", "Train the network of the visual beats to come"),
+    "live-pulse": ("kinebeat.live.pulsenet.train", "Train the network of the beat of a dance, live"),
     "live-drums": ("kinebeat.live.drumming.train", "Train the live drummers"),
     "live-style": ("kinebeat.live.style.train", "Train the network of the live style"),
     "live-style-pairs": ("kinebeat.live.style.pairs", "Pair movement with drums for it"),

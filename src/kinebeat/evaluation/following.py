@@ -155,7 +155,7 @@ def coherence(at_s: NDArray[np.float64], beats_s: NDArray[np.float64]) -> tuple[
 
 
 def beats_to_follow(played: list[Beat], mover: Mover, late: float) -> float:
-    """How many of the mover's beats after its change the drums take until they go with it; infinite for never.
+    """The mover's beat, counted from its change, from which on the drums go with it; infinite for never.
 
     Args:
         played: beats of the drums.
@@ -172,7 +172,7 @@ def beats_to_follow(played: list[Beat], mover: Mover, late: float) -> float:
         right.append(octave < np.log2(1 + NEAR_TEMPO) and off < NEAR_PHASE)
     for k in range(len(since) - IN_A_ROW + 1):
         if all(right[k : k + IN_A_ROW]):
-            return float((since[k].time_s - changes_s) * QUICK_BPM / 60)
+            return float(round((since[k].time_s - changes_s) * QUICK_BPM / 60 - late))
     return float("inf")
 
 

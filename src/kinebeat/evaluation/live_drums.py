@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinebeat.beats.truth.corpus import ready
 from kinebeat.drums.data import read_groove
 from kinebeat.errors import InputError
 from kinebeat.evaluation import live_players as players
@@ -21,8 +22,10 @@ from kinebeat.evaluation.drum_audio import Kit, Take, groove_take, places_in, ta
 from kinebeat.evaluation.genre.model import GenreNet
 from kinebeat.evaluation.ndb import different_cells, fit_cells
 from kinebeat.evaluation.visual_beat_estimators import HEAVY, Sample
-from kinebeat.live.corpus import CLIPS, DURATION_S, build, load_corpus
+from kinebeat.live.corpus import CLIPS, DURATION_S, build, films, load_corpus
 from kinebeat.live.drumming.model import DrumGenNet, MonoNet
+from kinebeat.live.engine import LiveEngine
+from kinebeat.live.settings import LiveSettings
 from kinebeat.live.style.model import MuStyleNet
 from kinebeat.live.visbeat.model import VisBeatNet
 from kinebeat.weights import load
@@ -133,7 +136,7 @@ def evaluate_live_drums(
     """Score all rows of Table 4 whose networks are there.
 
     Args:
-        data: the folder that holds the Groove MIDI Dataset, and motion capture where `corpus` is None.
+        data: the folder that holds the Groove MIDI Dataset and motion capture.
         corpus: what `kinebeat.live.corpus` made.
         samples: of each row.
         clips: of movement, at most.
@@ -168,7 +171,14 @@ def evaluate_live_drums(
     add(f"real drums, Groove {split}", _real(test, samples, rng))
     add(f"real drums, Groove {split}, at the tempi of the movement", _real(test, samples, rng, tempi))
     add("random hits, each drum as often as in Groove", _random(test, samples, rng))
-    for name, make in _pipelines(moving, samples, rng, temperature).items():
+    pipelines = _pipelines(moving, samples, rng, temperature)
+    pipelines["Kinebeat's engine, frame by frame"] = lambda: players.engine_takes(
+        [shot.found for shot in films(ready(data, split, ()), split, clips, seed)],
+        lambda number: LiveEngine(LiveSettings(seed=number, temperature=temperature)),
+        samples,
+        seed,
+    )
+    for name, make in pipelines.items():
         try:
             takes = make()
         except InputError as error:
@@ -244,8 +254,6 @@ def movement(
     if corpus is not None:
         found = load_corpus(corpus / f"{split}.npz")
     else:
-        from kinebeat.beats.truth.corpus import ready
-
         found = build(ready(data, split, ()), split, clips, seed, progress=progress)
     return [
         Sample(

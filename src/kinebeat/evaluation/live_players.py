@@ -19,6 +19,8 @@ from kinebeat.evaluation.drum_audio import SECONDS, Take, take_of
 from kinebeat.evaluation.visual_beat_estimators import CONTEXT as LISTENED
 from kinebeat.evaluation.visual_beat_estimators import SECOND, rule_based
 from kinebeat.live.drumming.data import CONTEXT, CONTEXT_BEATS, NEW, WINDOW
+from kinebeat.live.events import Beat, Hit
+from kinebeat.live.keypoints import Keypoints
 from kinebeat.live.movement import LIVE_FPS, OFFSET_DELAY_S
 from kinebeat.live.style.accumulate import envelope_of, style_of
 from kinebeat.live.style.pairs import FASTEST_BPM, SLOWEST_BPM
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from kinebeat.evaluation.visual_beat_estimators import Sample
     from kinebeat.live.drumming.model import DrumGenNet, MonoNet
+    from kinebeat.live.engine import LiveEngine
     from kinebeat.live.nets import Stylist
     from kinebeat.live.visbeat.model import VisBeatNet
+    from kinebeat.pose.track import PoseTrack
 
 SOFTEST = 0.05
 """Velocity of a hit where the style is nothing."""
@@ -265,6 +269,45 @@ def mono_takes(
                 if len(later) and later[0] <= duration_s - SECONDS:
                     made.append(take_of(h.beats_s - later[0], drums, velocity))
     return made[:samples]
+
+
+def engine_takes(
+    tracks: Sequence[PoseTrack], engine_of: Callable[[int], LiveEngine], samples: int, seed: int
+) -> list[Take]:
+    """Takes of what the live engine plays, frame by frame, from each of its downbeats after three seconds on.
+
+    Args:
+        tracks: who moves, as a detector finds them.
+        engine_of: makes an engine by its seed.
+        samples: how many; all tracks are played again with another seed until there are as many.
+        seed: the first.
+    """
+    made: list[Take] = []
+    before = -1
+    while before < len(made) < samples:
+        before = len(made)
+        engine = engine_of(seed)
+        for track in tracks:
+            hits, starts = _heard_from(engine, track)
+            time_s, velocity = (np.array([getattr(hit, key) for hit in hits]) for key in ("time_s", "velocity"))
+            drum = np.array([hit.drum for hit in hits], np.int64)
+            made += [take_of(time_s - start_s, drum, velocity) for start_s in starts]
+        seed += 1
+    return made[:samples]
+
+
+def _heard_from(engine: LiveEngine, track: PoseTrack) -> tuple[list[Hit], list[float]]:
+    """All hits of the groove, and the downbeats from which four seconds are heard before the track ends."""
+    hits: list[Hit] = []
+    starts: list[float] = []
+    state = engine.begin()
+    for xy, score, time_s in zip(track.xy, track.score, track.times_s, strict=True):
+        seen = bool(np.isfinite(xy).any())
+        events, state = engine.step(Keypoints(xy, score, track.size) if seen else None, float(time_s), state)
+        hits += [event for event in events if isinstance(event, Hit)]
+        starts += [event.time_s for event in events if isinstance(event, Beat) and event.in_bar == 0]
+    first_s, last_s = LISTENED / LIVE_FPS, float(track.times_s[-1]) - SECONDS
+    return hits, [start_s for start_s in starts if first_s <= start_s <= last_s]
 
 
 def take_starts(score: Score) -> list[int]:

@@ -3,6 +3,7 @@
 Each clip is a film of a movement, seen twice. A live engine sees it through a detector that errs, at whatever rate the
 camera has, and has only its past: `live.movement`. The truth is what the offline motion makes of the same picture
 without the detector's errors, knowing the whole clip: kinematic offsets and visual beats (InteractiveBeat 3.1.1).
+Where the movement is a dance, the beats of its music are known as well.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kinebeat.live.movement import LIVE_FPS, movement_of
 from kinebeat.motion import MOTION_FPS, compute_motion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from kinebeat.pose.track import PoseTrack
 
 DURATION_S = 20.0
-CLIPS = {"train": 1500, "validation": 150, "test": 200}
+CLIPS = {"train": 4000, "validation": 150, "test": 200}
 KIND_SHARES = {"warped": 0.45, "choreonet": 0.10, "moving": 0.22, "long": 0.15, "idle": 0.08}
 """Warped dances; ChoreoNet's counted units; unwarped pieces of everything, joined; one long unwarped take; standing."""
+DANCES = ("warped", "choreonet")
 SLOW_CAMERAS_SHARE = 0.1
 """How often the camera gives only 10 to 15 pictures a second."""
 _AFTER_S = 0.1
@@ -57,6 +59,9 @@ class LiveCorpus:
         beat_time_s: (M,) float32, visual beats in seconds from the first tick of their clip, clip after clip.
         beat_strength: (M,) float32, as `VisualBeats.strength`.
         beat_clip: (M,) int32, the clip each belongs to.
+        music_time_s: (L,) float32, beats of the music that is danced to, in seconds from the first tick of their clip,
+            clip after clip; those of the kinds in `DANCES` alone have any.
+        music_clip: (L,) int32, the clip each belongs to.
         kind: (N,) a key of `KIND_SHARES`.
         content: (N,) classes of movement.
     """
@@ -69,6 +74,8 @@ class LiveCorpus:
     beat_time_s: NDArray[np.float32]
     beat_strength: NDArray[np.float32]
     beat_clip: NDArray[np.int32]
+    music_time_s: NDArray[np.float32]
+    music_clip: NDArray[np.int32]
     kind: NDArray[np.str_]
     content: NDArray[np.str_]
 
@@ -76,12 +83,35 @@ class LiveCorpus:
         """Visual beats of one clip."""
         return np.asarray(self.beat_time_s[self.beat_clip == clip], np.float64)
 
+    def music_s(self, clip: int) -> NDArray[np.float64]:
+        """Beats of the music of one clip; none where nobody dances."""
+        return np.asarray(self.music_time_s[self.music_clip == clip], np.float64)
+
     def save(self, path: Path) -> None:
         """Write to an .npz."""
         from kinebeat.files import atomic_outputs
 
         with atomic_outputs([path]) as (temporary,), temporary.open("wb") as file:
             np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class Film:
+    """A movement, filmed.
+
+    Attributes:
+        found: what a detector found.
+        exact: the joints themselves, on the same clock, in the same picture.
+        kind: a key of `KIND_SHARES`.
+        content: classes of movement.
+        music_s: (L,) beats of the music that is danced to.
+    """
+
+    found: PoseTrack
+    exact: PoseTrack
+    kind: str
+    content: str
+    music_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -110,7 +140,7 @@ def load_corpus(path: Path) -> LiveCorpus:
         raise InputError(path, f"no corpus of live movement can be read from it ({error})", "make it again") from error
 
 
-def build(
+def films(
     material: Sequence[Material],
     part: Part,
     clips: int,
@@ -118,8 +148,7 @@ def build(
     kinds: Sequence[str] = tuple(KIND_SHARES),
     *,
     duration_s: float = DURATION_S,
-    progress: Callable[[float], None] | None = None,
-) -> LiveCorpus:
+) -> Iterator[Film]:
     """Make and film movement of what `kinebeat.beats.truth.corpus.ready` gives.
 
     Args:
@@ -129,7 +158,6 @@ def build(
         seed: the one source of chance; clip k depends on it, on the part and on k alone.
         kinds: keys of `KIND_SHARES`; where no take is labelled "choreonet" is left out.
         duration_s: length of a clip.
-        progress: called with the share done.
 
     Raises:
         OptionError: no such kind, or none is left.
@@ -142,15 +170,45 @@ def build(
     if not possible:
         raise OptionError("clips of the kind choreonet are made of labelled takes, and there are none")
     odds = np.array([KIND_SHARES[kind] for kind in possible])
-    made: list[Clip] = []
-    kind_of, content_of = [], []
     for k in range(clips):
         rng = np.random.default_rng((seed, PARTS.index(part), k))
         kind = possible[int(rng.choice(len(possible), p=odds / odds.sum()))]
-        xyz, content = _movement(material, kind, rng, duration_s + _AFTER_S)
-        made.append(_seen(xyz, rng, duration_s))
-        kind_of.append(kind)
-        content_of.append(content)
+        xyz, content, music_s = _movement(material, kind, rng, duration_s + _AFTER_S)
+        found, exact = _filmed(xyz, rng)
+        yield Film(found, exact, kind, content, music_s[music_s < duration_s])
+
+
+def build(
+    material: Sequence[Material],
+    part: Part,
+    clips: int,
+    seed: int = 0,
+    kinds: Sequence[str] = tuple(KIND_SHARES),
+    *,
+    duration_s: float = DURATION_S,
+    progress: Callable[[float], None] | None = None,
+) -> LiveCorpus:
+    """A corpus of `films`, whose arguments these are.
+
+    Args:
+        material: see there.
+        part: see there.
+        clips: see there.
+        seed: see there.
+        kinds: see there.
+        duration_s: see there.
+        progress: called with the share done.
+
+    Raises:
+        OptionError: no such kind, or none is left.
+    """
+    made: list[Clip] = []
+    kind_of, content_of, music = [], [], []
+    for k, shot in enumerate(films(material, part, clips, seed, kinds, duration_s=duration_s)):
+        made.append(seen_live(shot.found, shot.exact, duration_s))
+        music.append(shot.music_s)
+        kind_of.append(shot.kind)
+        content_of.append(shot.content)
         if progress is not None:
             progress((k + 1) / clips)
     return LiveCorpus(
@@ -162,6 +220,8 @@ def build(
         beat_time_s=np.concatenate([clip.beat_time_s for clip in made]).astype(np.float32),
         beat_strength=np.concatenate([clip.beat_strength for clip in made]),
         beat_clip=np.repeat(np.arange(clips), [len(clip.beat_time_s) for clip in made]).astype(np.int32),
+        music_time_s=np.concatenate(music).astype(np.float32),
+        music_clip=np.repeat(np.arange(clips), [len(music_s) for music_s in music]).astype(np.int32),
         kind=np.array(kind_of),
         content=np.array(content_of),
     )
@@ -209,27 +269,37 @@ def bump(beats_s: NDArray[np.float64], ticks: int) -> NDArray[np.float32]:
     return np.where(nearest <= 0.5, 1.0, soft).astype(np.float32)
 
 
+def between(curve: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values (K, ...) of a curve (T, ...) at places between its ticks; those at its ends beyond them."""
+    at = np.clip(at, 0, len(curve) - 1)
+    below = np.minimum(at.astype(int), max(0, len(curve) - 2))
+    part = (at - below).astype(np.float32).reshape(-1, *([1] * (curve.ndim - 1)))
+    above = np.minimum(below + 1, len(curve) - 1)
+    # A neighbour that is not asked for may be unknown.
+    return np.where(part > 0, curve[below] * (1 - part) + curve[above] * part, curve[below])
+
+
 def _movement(
     material: Sequence[Material], kind: str, rng: np.random.Generator, duration_s: float
-) -> tuple[NDArray[np.float32], str]:
-    """A movement of one kind, metres at `MOTION_FPS`, and what it is made of."""
-    if kind in ("warped", "choreonet"):
+) -> tuple[NDArray[np.float32], str, NDArray[np.float64]]:
+    """A movement of one kind, metres at `MOTION_FPS`, what it is made of, and the beats of its music."""
+    if kind in DANCES:
         dance = (make_dance if kind == "warped" else make_labelled_dance)(material, rng, duration_s)
-        return dance.xyz, dance.content
+        return dance.xyz, dance.content, dance.beats_s
     if kind == "long":
         m = drawn(material, rng, duration_s)
         pace = float(rng.uniform(0.85, 1.15))
         start_s = float(rng.uniform(0.0, max(0.0, m.take.duration_s - duration_s * pace)))
         body = unwarped(m, start_s, pace, bool(rng.random() < 0.5))
-        return on_the_spot(body(np.arange(round(duration_s * MOTION_FPS)) / MOTION_FPS)), m.take.content
+        return on_the_spot(body(np.arange(round(duration_s * MOTION_FPS)) / MOTION_FPS)), m.take.content, np.zeros(0)
     while True:
         no_dance = make_no_dance(material, rng, duration_s)
         if no_dance.content != "shuffled" and (no_dance.content == "idle") == (kind == "idle"):
-            return no_dance.xyz, no_dance.content
+            return no_dance.xyz, no_dance.content, np.zeros(0)
 
 
-def _seen(xyz: NDArray[np.float32], rng: np.random.Generator, duration_s: float) -> Clip:
-    """A movement filmed, by a camera that sees enough of it."""
+def _filmed(xyz: NDArray[np.float32], rng: np.random.Generator) -> tuple[PoseTrack, PoseTrack]:
+    """A movement as a detector finds it and as it is, filmed by a camera that sees enough of it."""
     xyz = in_proportion(xyz, draw_body(rng))
     for _ in range(FILMS):
         camera = draw_camera(xyz, rng)
@@ -237,7 +307,7 @@ def _seen(xyz: NDArray[np.float32], rng: np.random.Generator, duration_s: float)
         found = _inside(film(xyz, rng, fps=fps, body=None, camera=camera, cleaned=False))
         if np.isfinite(found.xy[..., 0]).mean() >= LEAST_SEEN:
             break
-    return seen_live(found, film(xyz, rng, fps=MOTION_FPS, body=None, camera=camera, noise=None), duration_s)
+    return found, film(xyz, rng, fps=MOTION_FPS, body=None, camera=camera, noise=None)
 
 
 def _inside(pose: PoseTrack) -> PoseTrack:

@@ -16,7 +16,7 @@ from kinebeat.drums.kit import DRUMS
 from kinebeat.live import movement, nets, pulse, stops
 from kinebeat.live.events import Beat, Change, Hit
 from kinebeat.live.movement import LIVE_FPS
-from kinebeat.live.planning import BEATS_PER_BAR, LEAD_S, Interval, confidence, first_interval, next_interval
+from kinebeat.live.planning import BEATS_PER_BAR, Interval, bent, confidence, first_interval, next_interval
 from kinebeat.live.settings import LiveSettings
 from kinebeat.live.style.accumulate import style_of
 from kinebeat.live.style.contrast import contrasted
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kinebeat.live.events import Event, Mood
     from kinebeat.live.keypoints import Keypoints
     from kinebeat.live.movement import MovementState, Tick
-    from kinebeat.live.nets import Drummer, Ears, Stylist
+    from kinebeat.live.nets import Drummer, Ears, Stylist, Tapper
     from kinebeat.live.pulse import Pulse
     from kinebeat.live.stops import Limb
 
@@ -81,9 +81,16 @@ class Played:
 
     def then(self, interval: Interval) -> Played:
         """A beat later."""
-        steps_s = interval.start_s + interval.period_s * np.arange(STEPS) / STEPS
+        steps_s = interval.start_s + interval.length_s * np.arange(STEPS) / STEPS
         hits = np.concatenate([self.hits[STEPS:], np.zeros((STEPS, len(DRUMS)), bool)])
         return Played(np.concatenate([self.steps_s[STEPS:], steps_s]), hits, 0)
+
+    def bent(self, interval: Interval) -> Played:
+        """With what is left of this beat spread evenly up to its end."""
+        left = STEPS - self.given
+        steps_s = self.steps_s.copy()
+        steps_s[-left:] = np.linspace(self.next_s, interval.end_s, left, endpoint=False)
+        return replace(self, steps_s=steps_s)
 
     @property
     def next_s(self) -> float:
@@ -97,8 +104,10 @@ class EngineState:
 
     Attributes:
         movement: of the keypoints.
-        heard: of the network that hears beats.
-        pulse: of the movement, a tick ahead of it, as the network is.
+        heard: of the network that hears visual beats.
+        visual: what it said of the last ticks, the newest last.
+        tapped: of the network that hears the beat of the dance.
+        pulse: of the movement, a tick ahead of it, as the networks are.
         styled: of the network that makes style.
         offsets: (N,) kinematic offsets as heard at the last ticks, the newest, a tick ahead, last.
         envelope: (N,) onset envelope at the same ticks.
@@ -116,6 +125,8 @@ class EngineState:
 
     movement: MovementState
     heard: Any
+    visual: tuple[float, ...]
+    tapped: Any
     pulse: Pulse
     styled: Any
     offsets: NDArray[np.float32]
@@ -141,7 +152,8 @@ class LiveEngine:
 
     Args:
         settings: how.
-        ears: hears beats; the shipped VisBeatNet if None.
+        ears: hears visual beats; the shipped VisBeatNet if None.
+        tapper: hears the beat of a dance; the shipped PulseNet if None.
         stylist: makes style; the shipped MuStyleNet if None.
         drummer: plays it; the shipped DrumGenNet if None.
     """
@@ -151,11 +163,13 @@ class LiveEngine:
         settings: LiveSettings | None = None,
         *,
         ears: Ears | None = None,
+        tapper: Tapper | None = None,
         stylist: Stylist | None = None,
         drummer: Drummer | None = None,
     ) -> None:
         self.settings = settings or LiveSettings()
         self.ears = ears or nets.shipped_ears()
+        self.tapper = tapper or nets.shipped_tapper()
         self.stylist = stylist or nets.shipped_stylist()
         self.drummer = drummer or nets.shipped_drummer()
 
@@ -164,6 +178,8 @@ class LiveEngine:
         return EngineState(
             movement=movement.begin(),
             heard=self.ears.begin(),
+            visual=(pulse.USUAL,) * (pulse.VISUAL_TICKS + 1),
+            tapped=self.tapper.begin(),
             pulse=pulse.begin(),
             styled=self.stylist.begin(),
             offsets=np.zeros(REMEMBERED, np.float32),
@@ -203,7 +219,9 @@ class LiveEngine:
         return tuple(sorted(events, key=lambda event: event.time_s)), state
 
     def _tick(self, tick: Tick, state: EngineState) -> tuple[list[Event], EngineState]:
-        offset, beat, heard = self.ears.step(tick.directogram, tick.offset, tick.present, state.heard)
+        offset, seen_beat, heard = self.ears.step(tick.directogram, tick.offset, tick.present, state.heard)
+        beat, tapped = self.tapper.step(tick.velocity, state.tapped)
+        visual = (*state.visual[1:], seen_beat)
         envelope, styled = self.stylist.step(offset, state.styled)
         speed = float(tick.directogram.sum()) / 2  # each direction counts in two bins
         activity = state.activity + (speed - state.activity) / (ACTIVITY_S * LIVE_FPS)
@@ -213,7 +231,9 @@ class LiveEngine:
         state = replace(
             state,
             heard=heard,
-            pulse=pulse.step(beat, state.pulse),
+            visual=visual,
+            tapped=tapped,
+            pulse=pulse.step(pulse.together(beat, visual[0]), state.pulse),
             styled=styled,
             offsets=np.append(state.offsets[1:], np.float32(offset)),
             envelope=np.append(state.envelope[1:], np.float32(envelope)),
@@ -257,9 +277,14 @@ class LiveEngine:
             state = replace(state, mood="playing")
         # A loop, as after a gap between frames more than one thing may be due.
         while state.mood != "waiting":
-            if state.played is not None and state.played.next_s - LEAD_S <= now_s:
-                some, state = self._sixteenth(last, state.played, now_s, state)
-            elif last.end_s - LEAD_S <= now_s:
+            played = state.played
+            if played is not None and played.next_s - self.settings.lead_s <= now_s:
+                if played.given == STEPS // 2:
+                    last = bent(last, state.pulse, now_s + 1 / LIVE_FPS, 1 - played.given / STEPS)
+                    played = played.bent(last)
+                    state = replace(state, interval=last)
+                some, state = self._sixteenth(last, played, now_s, state)
+            elif last.end_s - self.settings.lead_s <= now_s:
                 last = next_interval(last, state.pulse, now_s + 1 / LIVE_FPS)
                 bar_is_over = last.in_bar == 0 or last.end_s > state.moved_s + BEATS_PER_BAR * last.period_s
                 some, state = (self._close if state.mood == "ending" and bar_is_over else self._beat)(last, state)

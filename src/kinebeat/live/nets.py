@@ -24,6 +24,16 @@ class Ears(Protocol):
         """Kinematic offsets and beats of the next ticks."""
 
 
+class Tapper(Protocol):
+    """What PulseNet does for the engine."""
+
+    def begin(self) -> Any:
+        """State before anything was seen."""
+
+    def step(self, velocity: NDArray[np.float32], state: Any) -> tuple[float, Any]:
+        """Beat of the music that is danced to on the tick after this, in [0, 1], and the state."""
+
+
 class Stylist(Protocol):
     """What MuStyleNet does for the engine."""
 
@@ -56,6 +66,13 @@ def shipped_ears() -> Ears:
     from kinebeat.live.visbeat.model import VisBeatNet
 
     return VisBeatNet()
+
+
+def shipped_tapper() -> Tapper:
+    """PulseNet."""
+    from kinebeat.live.pulsenet.model import PulseNet
+
+    return PulseNet()
 
 
 def shipped_stylist() -> Stylist:

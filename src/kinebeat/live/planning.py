@@ -7,20 +7,24 @@ movement within bounds, so that the music neither stumbles nor ever plays a beat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kinebeat.accents import LANDING_LAG_S
+from kinebeat.live.movement import LIVE_FPS
+from kinebeat.live.pulse import VISUAL_TICKS
 
 if TYPE_CHECKING:
     from kinebeat.live.pulse import Pulse
 
-LEAD_S = 0.08
-"""How long before they begin beats and 16ths are handed out: outputs need time, and more would be guessed than seen."""
+AHEAD_S = VISUAL_TICKS / LIVE_FPS - LANDING_LAG_S
+"""How long before the beat as dancers have it the drums play theirs: on the landings, which they are to answer."""
 MOST_CORRECTED = 0.20
 """How much longer or shorter than the movement's a beat of the music may be, as a part of it, to come back to it."""
 CORRECTED = 0.7
 """Share of what the music is off that its next beat takes away: all of it would pass on every shake of the pulse."""
+MOST_BENT = 0.35
+"""The same for what is left of a beat in its middle."""
 TRUSTED_FROM, TRUSTED = 0.35, 0.65
 """Clarity of a pulse that is not followed at all, and of one that is followed wholly."""
 BEATS_PER_BAR = 4
@@ -32,12 +36,14 @@ class Interval:
 
     Attributes:
         start_s: when it begins.
-        period_s: how long it is.
+        length_s: how long it is, with what it makes up for.
+        period_s: how long a beat of the music is without that.
         number: of its beat, through the performance.
         in_bar: 0 on the downbeat, 1, 2, 3.
     """
 
     start_s: float
+    length_s: float
     period_s: float
     number: int
     in_bar: int
@@ -45,11 +51,11 @@ class Interval:
     @property
     def end_s(self) -> float:
         """When the next begins."""
-        return self.start_s + self.period_s
+        return self.start_s + self.length_s
 
     @property
     def tempo_bpm(self) -> float:
-        """Beats a minute."""
+        """Beats a minute, of the music."""
         return 60.0 / self.period_s
 
 
@@ -68,7 +74,8 @@ def first_interval(start_s: float, pulse: Pulse, number: int, period_s: float) -
         period_s: of the music before, for as long as the pulse says little.
     """
     trust = confidence(pulse)
-    return Interval(start_s, period_s + trust * (pulse.period_s - period_s), number, 0)
+    period_s += trust * (pulse.period_s - period_s)
+    return Interval(start_s, period_s, period_s, number, 0)
 
 
 def next_interval(last: Interval, pulse: Pulse, now_s: float) -> Interval:
@@ -81,8 +88,26 @@ def next_interval(last: Interval, pulse: Pulse, now_s: float) -> Interval:
     """
     trust = confidence(pulse)
     period_s = last.period_s + trust * (pulse.period_s - last.period_s)
-    # How far past the movement's nearest beat ours begins, in beats.
-    past = (last.end_s - LANDING_LAG_S - now_s) / pulse.period_s + pulse.phase
-    off = past - round(past)
-    correction = min(MOST_CORRECTED, max(-MOST_CORRECTED, -CORRECTED * trust * off))
-    return Interval(last.end_s, period_s * (1 + correction), last.number + 1, (last.in_bar + 1) % BEATS_PER_BAR)
+    correction = -CORRECTED * trust * _past(last, pulse, now_s)
+    length_s = period_s * (1 + min(MOST_CORRECTED, max(-MOST_CORRECTED, correction)))
+    return Interval(last.end_s, length_s, period_s, last.number + 1, (last.in_bar + 1) % BEATS_PER_BAR)
+
+
+def bent(interval: Interval, pulse: Pulse, now_s: float, left: float) -> Interval:
+    """An interval that ends sooner or later than was thought when it began.
+
+    Args:
+        interval: that has begun.
+        pulse: of the movement, as it is now.
+        now_s: the time that it is of.
+        left: of the interval, as a part of it: what has not been handed out.
+    """
+    most_s = MOST_BENT * left * interval.length_s
+    wanted_s = -CORRECTED * confidence(pulse) * _past(interval, pulse, now_s) * pulse.period_s
+    return replace(interval, length_s=interval.length_s + min(most_s, max(-most_s, wanted_s)))
+
+
+def _past(interval: Interval, pulse: Pulse, now_s: float) -> float:
+    """How far past the movement's nearest beat an interval ends, in beats."""
+    past = (interval.end_s + AHEAD_S - now_s) / pulse.period_s + pulse.phase
+    return past - round(past)

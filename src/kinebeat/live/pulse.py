@@ -30,14 +30,22 @@ FINER = 2
 """Steps of the model in a tick: at 30 a second alone, tempi would be up to a tenth apart."""
 TRANSITION_LAMBDA = 300.0
 """How dear a change of tempo is at each beat, Krebs et al. 2015, eq. 9, have 100 for music."""
-LEAPS = 0.03
+LEAPS = 0.05
 """Probability that the tempo becomes any other at a beat: somebody changes the dance."""
 BROAD_S = 0.025
 """Standard deviation of a beat as the network says it."""
 USUAL = 0.05
 """What says nothing: above it a beat is likelier than before, below it less likely."""
+USUAL_MUSIC = 0.1
+"""The same of PulseNet: beats of music are more even than visual beats, and its target is as broad."""
+VISUAL_TICKS = 2
+"""How long after a movement brakes hardest the music has its beat, ticks: `LANDING_LAG_S` and a dancer's own 50 ms."""
+MUSIC_WEIGHT, VISUAL_WEIGHT = 0.4, 0.5
+"""What the odds of the two networks count: they hear the same movement, so not all of both is news."""
 FLOOR, CEILING = 0.02, 0.9
-"""Bounds of what a network may say of a beat; beyond them one tick would decide about all the ticks before."""
+"""Bounds of what may be said of a beat; beyond them one tick would decide about all the ticks before."""
+LEAST, MOST = 0.005, 0.95
+"""The same of what each of two networks may say."""
 SAME_TEMPO = 0.12
 """Tempi this near to the likeliest, as a part of it, are one."""
 SETTLE_S = 1.0
@@ -111,6 +119,18 @@ def step(beat: float, pulse: Pulse) -> Pulse:
     return Pulse(belief, period_s, _phase(turned), clarity, beat)
 
 
+def together(music: float, visual: float) -> float:
+    """What two networks say of one beat.
+
+    Args:
+        music: probability that the music has a beat, as PulseNet says.
+        visual: probability of a visual beat `VISUAL_TICKS` before, as VisBeatNet says.
+    """
+    said, seen = (min(max(beat, LEAST), MOST) for beat in (music, visual))
+    odds = MUSIC_WEIGHT * (_logit(said) - _logit(USUAL_MUSIC)) + VISUAL_WEIGHT * (_logit(seen) - _logit(USUAL))
+    return 1 / (1 + math.exp(-odds - _logit(USUAL)))
+
+
 def _heard(belief: NDArray[np.float64], last: float, beat: float, model: _Model) -> NDArray[np.float64]:
     """The belief a tick later."""
     states = model.states
@@ -126,8 +146,11 @@ def _heard(belief: NDArray[np.float64], last: float, beat: float, model: _Model)
 
 def _odds(beat: float) -> float:
     """How much likelier than usual, as the logarithm of the ratio of the odds."""
-    sure = min(max(beat, FLOOR), CEILING)
-    return math.log(sure / (1 - sure)) - math.log(USUAL / (1 - USUAL))
+    return _logit(min(max(beat, FLOOR), CEILING)) - _logit(USUAL)
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
 
 
 def _phase(turned: complex) -> float:

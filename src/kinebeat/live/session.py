@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, replace
 from statistics import median
@@ -18,15 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kinebeat.live.clock import Measured, SessionClock, Spread
-from kinebeat.live.events import Change, Event, Hit
+from kinebeat.live.events import Change, Event
 from kinebeat.live.inputs.frames import Frame, Mailbox
 from kinebeat.live.outputs.output import Output, Runner, Seen
 from kinebeat.live.recording import Step, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
 
     from kinebeat.live.inputs.frames import Input, Picture
     from kinebeat.live.keypoints import Keypoints
@@ -42,7 +39,6 @@ SWITCH_S = 0.0005
 LAST_EVENTS_S = 0.3
 """When a session is stopped, what is due this soon is still handed over; when its input ends, all is."""
 LONGEST_END_S = 4.0
-FRAME_S = 1 / 30
 
 
 class Engine(Protocol):
@@ -333,46 +329,3 @@ class Session:
         if not self._gaps_s:
             return IDLE_S
         return min(LONGEST_IDLE_S, max(IDLE_S, IDLE_FRAMES * median(self._gaps_s)))
-
-
-def handover_errors_s(
-    count: int = 500,
-    *,
-    rate_hz: float = 20.0,
-    lead_s: float = 0.12,
-    seed: int = 0,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> NDArray[np.float64]:
-    """Measure how exactly events are handed over: made-up hits through the thread that real ones go through.
-
-    Args:
-        count: of hits.
-        rate_hz: how many there are a second.
-        lead_s: how long before it is due each is given.
-        seed: of their times.
-        meanwhile: called for each frame of a camera of 30 a second, such as a step of the engine.
-
-    Returns:
-        (count,) float64, seconds from due until handed over.
-    """
-    chances = np.random.default_rng(seed)
-    clock = SessionClock()
-    switch_s = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    runner = Runner(Output(), clock, lambda _text: None)
-    try:
-        due_s = clock.now_s() + lead_s
-        frame_s = clock.now_s()
-        for number in range(count):
-            due_s += float(chances.exponential(1 / rate_hz))
-            while (now_s := clock.now_s()) < due_s - lead_s:
-                if now_s >= frame_s:
-                    meanwhile()
-                    frame_s += FRAME_S
-                time.sleep(0.001)
-            runner.give(Hit(due_s, number % 9, 0.5, number))
-    finally:
-        runner.end(lead_s + 1.0)
-        runner.join()
-        sys.setswitchinterval(switch_s)
-    return runner.errors.values_s()

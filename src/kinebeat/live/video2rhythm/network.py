@@ -90,6 +90,11 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = N
     return (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
 
 
+def shifted(offsets: Tensor) -> Tensor:
+    """K (B, F) as the decoder is told it: of the tick before each."""
+    return nn.functional.pad(offsets, (1, 0))[:, :-1]
+
+
 class Video2RhythmNet(nn.Module):
     """Movement of three seconds in, K and visual beats of the second after it out."""
 
@@ -131,7 +136,7 @@ class Video2RhythmNet(nn.Module):
 
     def forward(self, velocity: Tensor, seen: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """K and logits of beats (B, F) with teacher forcing: told the true K (B, F) of the tick before."""
-        return self.decode(self.remember(velocity, seen), nn.functional.pad(truth, (1, 0))[:, :-1])
+        return self.decode(self.remember(velocity, seen), shifted(truth))
 
     def forecast(self, velocity: Tensor, seen: Tensor, ticks: int = FORECAST_TICKS) -> tuple[Tensor, Tensor]:
         """K and logits of beats (B, ticks) after the context, by its own K."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from kinebeat.beats.batches import mirrored
 from kinebeat.beats.visual import BINS
-from kinebeat.live.corpus import bump
+from kinebeat.live.corpus import between, bump
 from kinebeat.live.movement import LIVE_FPS, OFFSET_DELAY_S, VELOCITY_DELAY_S
 
 if TYPE_CHECKING:
@@ -102,15 +102,15 @@ def _crop(corpus: LiveCorpus, clip: int, ticks: int, rng: np.random.Generator, h
     # A faster movement is not known any sooner: what lags behind by a constant lags behind as before.
     velocity_at = at - VELOCITY_DELAY_S * LIVE_FPS * (speed - 1)
     offset_at = at - OFFSET_DELAY_S * LIVE_FPS * (speed - 1)
-    directogram = speed * _at(corpus.directogram[clip].astype(np.float32), velocity_at)
-    offset = speed**2 * _at(corpus.offset[clip], offset_at)
+    directogram = speed * between(corpus.directogram[clip].astype(np.float32), velocity_at)
+    offset = speed**2 * between(corpus.offset[clip], offset_at)
     there = np.clip(np.round(at).astype(int), 0, length - 1)
     inside = at <= length - 1
     if rng.random() < how.mirrored_share:
         directogram = directogram[:, (BINS // 2 - np.arange(BINS)) % BINS]
     if rng.random() < how.turned_share:
         directogram = np.roll(directogram, int(rng.choice((-1, 1))), axis=1)
-    truth = _at(corpus.truth[clip].astype(np.float32), at)
+    truth = between(corpus.truth[clip].astype(np.float32), at)
     known = np.isfinite(truth) & inside
     return Batch(
         ticks_of(directogram, offset, corpus.present[clip][there] & inside),
@@ -176,13 +176,3 @@ def draw_windows(corpus: LiveCorpus, count: int, context: int, ticks: int, seed:
     velocity, seen = drawn.velocity.copy(), drawn.seen.copy()
     velocity[flipped], seen[flipped] = mirrored(drawn.velocity[flipped], drawn.seen[flipped])
     return replace(drawn, velocity=velocity, seen=seen)
-
-
-def _at(curve: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Values between the ticks, (K, ...)."""
-    at = np.clip(at, 0, len(curve) - 1)
-    below = np.minimum(at.astype(int), max(0, len(curve) - 2))
-    part = (at - below).astype(np.float32).reshape(-1, *([1] * (curve.ndim - 1)))
-    above = np.minimum(below + 1, len(curve) - 1)
-    # A neighbour that is not asked for may be unknown.
-    return np.where(part > 0, curve[below] * (1 - part) + curve[above] * part, curve[below])

@@ -19,7 +19,7 @@ from kinebeat.beats.network import NetConfig as EncoderConfig
 from kinebeat.live.corpus import load_corpus
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.video2rhythm import network as heavy
-from kinebeat.live.video2rhythm.network import HeavyConfig, Video2RhythmNet
+from kinebeat.live.video2rhythm.network import HeavyConfig, Video2RhythmNet, shifted
 from kinebeat.live.visbeat.data import Augmentation, Batch, Windows, draw, draw_windows, whole, windows_at
 from kinebeat.live.visbeat.network import FORECAST_TICKS, NetConfig, VisBeatNet
 from kinebeat.live.visbeat.peaks import best_threshold
@@ -75,6 +75,8 @@ class HeavyRecipe(Schedule):
         beat_weight: how much more a beat counts than no beat.
         offsets_weight: of the mean square error against the beats' cross-entropy.
         validation_windows: of each clip of the validation.
+        taught_until: share of the steps over which teacher forcing ends, as in `Recipe`. Its own K is that of a first
+            pass told the truth (Mihaylova and Martins 2019, Scheduled Sampling for Transformers).
     """
 
     steps: int = 4000
@@ -85,6 +87,7 @@ class HeavyRecipe(Schedule):
     beat_weight: float = 2.5
     offsets_weight: float = 8.0
     validation_windows: int = 4
+    taught_until: float = 0.3
 
 
 def losses(net: VisBeatNet, batch: Batch, plan: Recipe, rng: np.random.Generator, taught_share: float) -> Tensor:
@@ -229,7 +232,16 @@ def train_heavy(
     def loss_of(step: int) -> Tensor:
         drawn = draw_windows(learned, plan.batch, heavy.CONTEXT_TICKS, heavy.FORECAST_TICKS, session.seed, step)
         velocity, seen, truth, beat, known = _on(net, drawn)
-        offset, logit = net(velocity, seen, truth)
+        memory = net.remember(velocity, seen)
+        taught = max(0.0, 1.0 - step / max(1.0, plan.taught_until * plan.steps))
+        if taught < 1.0:
+            with torch.no_grad():
+                own, _ = net.decode(memory, shifted(truth))
+            told = torch.as_tensor(np.random.default_rng((session.seed, step, 1)).random(len(truth)) < taught)
+            told_truth = torch.where(told.to(truth.device)[:, None], truth, own)
+        else:
+            told_truth = truth
+        offset, logit = net.decode(memory, shifted(told_truth))
         return _loss(offset, logit, truth, beat, known, plan)
 
     return fit(

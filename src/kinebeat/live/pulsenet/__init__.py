@@ -1,0 +1,1 @@
+"""Hearing the beat of the music in a dance as it happens."""
