@@ -115,6 +115,12 @@ def test_replaying_the_same_frames_gives_the_same_events_bit_for_bit(steady):
     assert [beat.time_s for beat in _of(other, Beat)] == [beat.time_s for beat in _of(steady, Beat)]
 
 
+def test_a_whole_track_is_played_as_frame_by_frame(steady):
+    times_s = frame_times_s(20.0)
+    played = _engine(np.arange(0, 60, PERIOD_S)).play(track(_swinging(times_s), times_s))
+    assert list(played) == [event for event, _ in steady]
+
+
 def test_what_comes_later_changes_nothing_that_was_played(steady):
     frames = _steady()
     moved = frames[:300] + [(None, time_s) for _, time_s in frames[300:]]

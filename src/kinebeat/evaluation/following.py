@@ -14,7 +14,6 @@ import numpy as np
 from kinebeat.beats.visual import kinematic_offsets, visual_beats
 from kinebeat.live.engine import LiveEngine
 from kinebeat.live.events import Beat
-from kinebeat.live.keypoints import Keypoints
 from kinebeat.live.settings import LiveSettings
 from kinebeat.motion import compute_motion
 from kinebeat.puppet import make_dance, puppet_pose
@@ -131,13 +130,7 @@ class Hurry:
 
 def played_beats(pose: PoseTrack, engine: LiveEngine) -> list[Beat]:
     """The beats that an engine plays to a track."""
-    state = engine.begin()
-    beats: list[Beat] = []
-    for xy, score, time_s in zip(pose.xy, pose.score, pose.times_s, strict=True):
-        seen = bool(np.isfinite(xy).any())
-        events, state = engine.step(Keypoints(xy, score, pose.size) if seen else None, float(time_s), state)
-        beats += [event for event in events if isinstance(event, Beat)]
-    return beats
+    return [event for event in engine.play(pose) if isinstance(event, Beat)]
 
 
 def coherence(at_s: NDArray[np.float64], beats_s: NDArray[np.float64]) -> tuple[float, float]:

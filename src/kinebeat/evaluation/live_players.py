@@ -20,7 +20,6 @@ from kinebeat.evaluation.visual_beat_estimators import CONTEXT as LISTENED
 from kinebeat.evaluation.visual_beat_estimators import SECOND, rule_based
 from kinebeat.live.drumming.data import CONTEXT, CONTEXT_BEATS, NEW, WINDOW
 from kinebeat.live.events import Beat, Hit
-from kinebeat.live.keypoints import Keypoints
 from kinebeat.live.movement import LIVE_FPS, OFFSET_DELAY_S
 from kinebeat.live.style.accumulate import envelope_of, style_of
 from kinebeat.live.style.pairs import FASTEST_BPM, SLOWEST_BPM
@@ -298,14 +297,9 @@ def engine_takes(
 
 def _heard_from(engine: LiveEngine, track: PoseTrack) -> tuple[list[Hit], list[float]]:
     """All hits of the groove, and the downbeats from which four seconds are heard before the track ends."""
-    hits: list[Hit] = []
-    starts: list[float] = []
-    state = engine.begin()
-    for xy, score, time_s in zip(track.xy, track.score, track.times_s, strict=True):
-        seen = bool(np.isfinite(xy).any())
-        events, state = engine.step(Keypoints(xy, score, track.size) if seen else None, float(time_s), state)
-        hits += [event for event in events if isinstance(event, Hit)]
-        starts += [event.time_s for event in events if isinstance(event, Beat) and event.in_bar == 0]
+    events = list(engine.play(track))
+    hits = [event for event in events if isinstance(event, Hit)]
+    starts = [event.time_s for event in events if isinstance(event, Beat) and event.in_bar == 0]
     first_s, last_s = LISTENED / LIVE_FPS, float(track.times_s[-1]) - SECONDS
     return hits, [start_s for start_s in starts if first_s <= start_s <= last_s]
 

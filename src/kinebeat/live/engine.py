@@ -15,6 +15,7 @@ import numpy as np
 from kinebeat.drums.kit import DRUMS
 from kinebeat.live import movement, nets, pulse, stops
 from kinebeat.live.events import Beat, Change, Hit
+from kinebeat.live.keypoints import from_layout
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.planning import BEATS_PER_BAR, Interval, bent, confidence, first_interval, next_interval
 from kinebeat.live.settings import LiveSettings
@@ -23,6 +24,8 @@ from kinebeat.live.style.contrast import contrasted
 from kinebeat.rhythm import ENERGY_FLOOR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from kinebeat.live.events import Event, Mood
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from kinebeat.live.nets import Drummer, Ears, Stylist, Tapper
     from kinebeat.live.pulse import Pulse
     from kinebeat.live.stops import Limb
+    from kinebeat.pose.track import PoseTrack
 
 FORECAST_TICKS = 36
 FORESEEN_TICKS = 4
@@ -217,6 +221,17 @@ class LiveEngine:
             some, state = self._tick(tick, state)
             events += some
         return tuple(sorted(events, key=lambda event: event.time_s)), state
+
+    def play(self, pose: PoseTrack) -> Iterator[Event]:
+        """The events of a whole track, as they would come frame by frame.
+
+        Args:
+            pose: keypoints of any layout.
+        """
+        state = self.begin()
+        for xy, score, time_s in zip(pose.xy, pose.score, pose.times_s, strict=True):
+            events, state = self.step(from_layout(xy, score, pose.layout, pose.size), float(time_s), state)
+            yield from events
 
     def _tick(self, tick: Tick, state: EngineState) -> tuple[list[Event], EngineState]:
         offset, seen_beat, heard = self.ears.step(tick.directogram, tick.offset, tick.present, state.heard)
