@@ -175,6 +175,12 @@ def test_the_command_makes_three_parts(
     assert len(load_corpus(tmp_path / "out" / "validation.npz").kind) == 4
 
 
+def test_without_the_recordings_nothing_is_left_behind(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        corpus.main(["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_a_detector_finds_can_be_had_as_it_is() -> None:
     times_s = np.arange(300) / MOTION_FPS
     xyz = in_space(walk_on_the_spot(times_s, lambda t: 2 * t))

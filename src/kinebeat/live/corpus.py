@@ -339,11 +339,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="leave a set of motion capture out, may be given again; Bandai's is CC BY-NC, ChoreoNet states no licence",
     )
     options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
     without: Collection[str] = options.without
     for part in PARTS:
         clips = max(4, round(CLIPS[part] * options.scale))
-        build(ready(options.data, part, without), part, clips, options.seed).save(options.out / f"{part}.npz")
+        material = ready(options.data, part, without)
+        options.out.mkdir(parents=True, exist_ok=True)
+        build(material, part, clips, options.seed).save(options.out / f"{part}.npz")
 
 
 if __name__ == "__main__":

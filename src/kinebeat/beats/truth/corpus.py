@@ -283,10 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="leave a set of motion capture out, may be given again; Bandai's is CC BY-NC, ChoreoNet states no licence",
     )
     options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         clips = max(4, round(CLIPS[part] * options.scale))
         material = ready(options.data, part, options.without)
+        options.out.mkdir(parents=True, exist_ok=True)
         corpus = build_from(material, part, clips, options.seed, workers=options.workers)
         corpus.save(options.out / f"{part}.npz")
 
