@@ -50,7 +50,7 @@ CAUTION = (
 )
 WHAT = {
     NAME: "VisBeatNet of InteractiveBeat 3.1.2: the kinematic offsets and visual beats to come of a live movement",
-    HEAVY_NAME: "Video2Rhythm made causal, InteractiveBeat 4.4: kept for `kinebeat evaluate visual-beats` alone",
+    HEAVY_NAME: "Video2Rhythm made causal, InteractiveBeat 4.4: kept to be measured beside, it plays nothing",
 }
 SCORES = ("set", "way", "precision", "recall", "f", "cemgil", "b_align")
 
