@@ -8,7 +8,6 @@ import pytest
 import typer
 
 from kinebeat.cli import app
-from kinebeat.weights import registry
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,7 +113,16 @@ def test_the_cost_of_the_beat():
     assert f"the network weighs {found['weight files']['megabytes']:.1f} MB" in README
 
 
-def test_the_likelihood_of_the_accompaniment():
-    ours, unigram = (score["nll"] for score in registry()["accompaniment"].scores[:2])
-    assert f"{ours:.2f} nats a token on songs it has not seen" in README
-    assert f"gives {unigram:.2f}" in README
+@pytest.mark.parametrize("instrument", ["piano", "guitar"])
+@pytest.mark.parametrize(
+    ("label", "row"), [("Kinebeat", "Kinebeat"), ("Kinebeat in the product", "Kinebeat, as in the product")]
+)
+def test_the_accompaniment(instrument, label, row):
+    content = json.loads((ROOT / "benchmarks" / "results" / "accompaniment.json").read_text(encoding="utf-8"))
+    found = next(r for r in content["rows"] if (r["instrument"], r["name"]) == (instrument, row))
+    cells = [f"{found['pc_per_bar']:.2f}", f"{found['pi']:.2f}", short(found["ioi_s"], 3)]
+    cells += [f"{short(found[f'pch{kind}'], 2)}, {short(found[f'nlh{kind}'], 2)}" for kind in ("_oa", "")]
+    null = f"{short(found['agreement_null'], 2)}; z {found['agreement_z']:.1f}"
+    cells.append(f"{short(found['agreement'], 2)} ({null})")
+    assert f"| {label} | {' | '.join(cells)} |" in README
+
