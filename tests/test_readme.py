@@ -125,4 +125,3 @@ def test_the_accompaniment(instrument, label, row):
     null = f"{short(found['agreement_null'], 2)}; z {found['agreement_z']:.1f}"
     cells.append(f"{short(found['agreement'], 2)} ({null})")
     assert f"| {label} | {' | '.join(cells)} |" in README
-
