@@ -1,0 +1,1 @@
+"""Hears the music that a musician plays in a silent video (Foley Music, ECCV 2020)."""
