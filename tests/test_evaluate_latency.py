@@ -164,13 +164,53 @@ def test_the_rules_of_one_tick_are_those_of_a_clip():
     assert not pipelines.is_beat(np.zeros(90))
 
 
+def test_far_ahead_ours_expects_what_was_a_beat_ago():
+    class Ears:
+        def begin(self):
+            return 0
+
+        def step(self, directogram, offset, present, state):
+            return state / 100, 0.0, state + 1
+
+        def forecast(self, state, ticks):
+            assert ticks == 5
+            return 10.0 + np.arange(5.0), np.zeros(5)
+
+    class Stylist:
+        told = None
+
+        def begin(self):
+            return 0
+
+        def step(self, offset, state):
+            return 0.0, state
+
+        def forecast(self, offsets, state):
+            self.told = offsets
+            return np.zeros(len(offsets))
+
+    class Drummer:
+        def play(self, style, hits, beat, uniforms, temperature):
+            return np.zeros((4, 9), bool)
+
+    stylist = Stylist()
+    pipeline = pipelines.AsTheEngine(Ears(), stylist, Drummer())
+    for _ in range(30):
+        pipeline.hear(SimpleNamespace(directogram=np.zeros(18), offset=0.0, present=True))
+        pipeline.play(lambda stage: None)
+    assert len(stylist.told) == 35
+    np.testing.assert_array_equal(stylist.told[:4], [11, 12, 13, 14])
+    history = np.arange(30 - 18, 30) / 100  # at 100 BPM a beat has 18 ticks
+    np.testing.assert_allclose(stylist.told[4:], np.tile(history, 3)[4:35])
+
+
 def test_a_missing_network_is_said_and_leaves_the_others(tmp_path):
     clock = Hands()
     makes = pipelines.standard_pipelines()
     heavy = {name: makes[name] for name in ("RhythmicNet-Mono", "RhythmicNet-Poly")}
     (tmp_path / "registry.json").write_text("{}")
     missing = pipelines.standard_pipelines(heavy=tmp_path)
-    assert list(missing) == list(latency.PAPER)
+    assert list(missing) == [*latency.PAPER, pipelines.OURS]
     makes = {name: missing[name] for name in heavy} | {"Rule-based-Mono": makes["Rule-based-Mono"]}
     rows = modelled(clock, makes, seconds=3.5)
     left_out = {row["name"]: row["left_out"] for row in rows if "left_out" in row}
@@ -482,7 +522,7 @@ def test_the_verb_writes_all_four_parts(tmp_path, monkeypatch, capsys):
     assert "its film, 1280 x 720" in written["data"]
     assert set(looker.shapes) == {(240, 320, 3)}
     measured = {row["name"] for row in written["rows"] if row["part"] == latency.MODEL}
-    assert measured == {"directogram", *latency.PAPER, latency.ENGINE, latency.ENGINE_DRUMS}
+    assert measured == {"directogram", *latency.PAPER, pipelines.OURS, latency.ENGINE, latency.ENGINE_DRUMS}
     assert all("count" in row for row in written["rows"] if row["part"] == latency.MODEL and "left_out" not in row)
     printed = capsys.readouterr().out
     assert all(f"-- {part}" in printed for part in parts)

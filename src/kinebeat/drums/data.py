@@ -12,6 +12,7 @@ import hashlib
 import io
 import tarfile
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -211,26 +212,27 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.codes)
 
-    @property
+    @cached_property
     def matrix(self) -> NDArray[np.bool_]:
         """(W, 9) bool: the hits of each word."""
-        return (self.codes[:, None] & BITS) > 0
+        return _hits_of(self.codes)
+
+    @cached_property
+    def nearest(self) -> NDArray[np.int64]:
+        """(512,), for each code the first of the words with the fewest hits between them."""
+        return np.asarray((_hits_of(np.arange(1 << len(DRUMS)))[:, None] != self.matrix).sum(-1).argmin(1))
 
     def encode(self, hits: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Words (...,) of hits (..., 9); a combination that nobody plays becomes the nearest that somebody does."""
-        codes = hits.astype(np.int64) @ BITS
-        flat = codes.reshape(-1)
-        words = np.minimum(np.searchsorted(self.codes, flat), len(self.codes) - 1)
-        strange = np.flatnonzero(self.codes[words] != flat)
-        if len(strange):
-            matrix = self.matrix
-            distance = (matrix[None] != hits.reshape(-1, len(DRUMS))[strange][:, None]).sum(-1)
-            words[strange] = distance.argmin(1)
-        return np.asarray(words.reshape(codes.shape))
+        return np.asarray(self.nearest[hits.astype(np.int64) @ BITS])
 
     def decode(self, words: ArrayLike) -> NDArray[np.bool_]:
         """Hits (..., 9) of words (...,)."""
         return np.asarray(self.matrix[np.asarray(words)])
+
+
+def _hits_of(codes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (codes[:, None] & BITS) > 0
 
 
 def vocabulary_of(hits: Iterable[NDArray[np.bool_]]) -> Vocabulary:

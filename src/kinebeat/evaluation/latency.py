@@ -22,7 +22,7 @@ import numpy as np
 from kinebeat import video_in
 from kinebeat.errors import InputError, OptionError
 from kinebeat.evaluation import tables
-from kinebeat.evaluation.latency_pipelines import Watch, standard_pipelines
+from kinebeat.evaluation.latency_pipelines import OURS, Watch, standard_pipelines
 from kinebeat.evaluation.latency_sessions import POSE, frame_rows, handover_rows, play, spread
 from kinebeat.evaluation.visual_beat_estimators import CONTEXT as LISTENED
 from kinebeat.live import movement
@@ -77,6 +77,7 @@ SCHEMES = {
     "RhythmicNet-Mono": Scheme(causal=False, wait_ms=30.0),
     "RhythmicNet-Poly": Scheme(causal=True),
     "InteractiveBeat": Scheme(causal=True),
+    OURS: Scheme(causal=True),
     ENGINE_DRUMS: Scheme(causal=True),
 }
 PAPER = {

@@ -19,6 +19,7 @@ from kinebeat.evaluation.visual_beat_estimators import CONTEXT as LISTENED
 from kinebeat.evaluation.visual_beat_estimators import HEAVY, RULE_ABOVE, RULE_WINDOW_S, SECOND
 from kinebeat.live.drumming.data import CONTEXT, NEW, WINDOW
 from kinebeat.live.drumming.model import DrumGenNet, MonoNet
+from kinebeat.live.engine import FORECAST_TICKS, FORESEEN_TICKS
 from kinebeat.live.movement import LIVE_FPS
 from kinebeat.live.style.accumulate import style_of
 from kinebeat.live.style.model import MuStyleNet
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
 
     Lap = Callable[[str], None]
 
-STEPS_S = 0.15 * (np.arange(WINDOW) - CONTEXT)
+STEP_S = 0.15
+STEPS_S = STEP_S * (np.arange(WINDOW) - CONTEXT)
 """The 16ths of three beats of past and of the one that begins now, at 100 BPM."""
 CHECK_TICKS = round(0.060 * LIVE_FPS)
 """RhythmicNet-Mono looks for visual beats in the latest 60 ms (4.6)."""
 HEAVY_EVERY = 3
 """The heavy network is asked at every third tick only: it takes long, and always does the same work."""
+OURS = "InteractiveBeat, looking no further than the engine"
 DRUM_NOTES, DRUMGEN, HEAVY_STAGE = "GRU of drum notes", "DrumGenNet", "Video2Rhythm"
 
 
@@ -261,11 +264,10 @@ class InteractiveBeat:
         tick = self._tick
         assert tick is not None  # noqa: S101  a tick is heard before it is played to
         offset, _, self._heard = self._ears.step(tick.directogram, tick.offset, tick.present, self._heard)
-        ahead, _ = self._ears.forecast(self._heard)
+        ahead = self._ahead(offset)
         lap("VisBeatNet")
         newest, self._styled = self._stylist.step(offset, self._styled)
-        # The first tick of the forecast is the one that the step has told of.
-        to_come = self._stylist.forecast(ahead[1:], self._styled)
+        to_come = self._stylist.forecast(ahead, self._styled)
         lap("MuStyleNet")
         self._past = np.append(self._past[1:], np.float32(newest))
         envelope = np.concatenate([self._past, to_come])
@@ -275,6 +277,25 @@ class InteractiveBeat:
         lap(DRUMGEN)
         return new
 
+    def _ahead(self, newest: float) -> NDArray[np.float32]:  # noqa: ARG002  the forecast begins with it
+        """Kinematic offsets of the ticks after that of which the step has told."""
+        return self._ears.forecast(self._heard)[0][1:]
+
+
+class AsTheEngine(InteractiveBeat):
+    """The same, but what is more than four ticks ahead is taken to be as it was a beat ago: see `live.engine`."""
+
+    def __init__(self, ears: Ears, stylist: Stylist, drummer: Drummer, seed: int = 0) -> None:
+        super().__init__(ears, stylist, drummer, seed)
+        self._offsets = np.zeros(round(STEPS_PER_BEAT * STEP_S * LIVE_FPS), np.float32)
+
+    def _ahead(self, newest: float) -> NDArray[np.float32]:
+        """See `InteractiveBeat`; to come are a second's ticks."""
+        self._offsets = np.append(self._offsets[1:], np.float32(newest))
+        ahead = np.tile(self._offsets, FORECAST_TICKS // len(self._offsets) + 1)[: FORECAST_TICKS - 1]
+        ahead[:FORESEEN_TICKS] = self._ears.forecast(self._heard, 1 + FORESEEN_TICKS)[0][1:]
+        return ahead
+
 
 def _times_s(ticks: int, past: int) -> NDArray[np.float64]:
     """When ticks are, of which so many are not to come."""
@@ -282,7 +303,9 @@ def _times_s(ticks: int, past: int) -> NDArray[np.float64]:
 
 
 def standard_pipelines(seed: int = 0, heavy: Path | None = None) -> dict[str, Callable[[], Pipeline]]:
-    """The four pipelines by their names; each is made when it is called, and raises InputError without its network.
+    """The four pipelines by their names, and ours; each is made when it is called.
+
+    Making one raises InputError where its network is not there.
 
     Args:
         seed: of the drummers' choices.
@@ -293,4 +316,5 @@ def standard_pipelines(seed: int = 0, heavy: Path | None = None) -> dict[str, Ca
         "RhythmicNet-Mono": lambda: RhythmicNetMono(HeavyEars(load(HEAVY, heavy)), MonoNet(), seed),
         "RhythmicNet-Poly": lambda: RhythmicNetPoly(HeavyEars(load(HEAVY, heavy)), DrumGenNet(), seed),
         "InteractiveBeat": lambda: InteractiveBeat(VisBeatNet(), MuStyleNet(), DrumGenNet(), seed),
+        OURS: lambda: AsTheEngine(VisBeatNet(), MuStyleNet(), DrumGenNet(), seed),
     }

@@ -355,8 +355,8 @@ class LiveEngine:
         return events, replace(state, played=played, hits=state.hits + len(struck))
 
     def _to_come(self, interval: Interval, state: EngineState) -> NDArray[np.float32]:
-        """Kinematic offsets of the ticks after the newest: forecast as long as one can be, then as a beat ago."""
-        forecast, _ = self.ears.forecast(state.heard, FORECAST_TICKS)
+        """Kinematic offsets of the ticks after the newest: forecast, then as a beat ago."""
+        forecast, _ = self.ears.forecast(state.heard, 1 + FORESEEN_TICKS)
         beat = max(1, round(interval.period_s * LIVE_FPS))
         offsets = np.tile(state.offsets[-beat:], FORECAST_TICKS // beat + 1)[: FORECAST_TICKS - 1]
         offsets[:FORESEEN_TICKS] = forecast[1 : 1 + FORESEEN_TICKS]  # the first has already been heard

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from kinebeat.live.video2rhythm import network as heavy
-from kinebeat.live.visbeat.model import FORECAST_TICKS, NAME
+from kinebeat.live.visbeat.model import FORECAST_TICKS, NAME, NEAR_TICKS
 from kinebeat.live.visbeat.network import TICK_INPUTS, parameters
 from kinebeat.live.visbeat.train import HeavyRecipe, Recipe, load_best, load_heavy
 from kinebeat.skeleton import LAYOUTS
@@ -56,20 +56,27 @@ SCORES = ("set", "way", "precision", "recall", "f", "cemgil", "b_align")
 
 
 def model_parts(net: VisBeatNet) -> dict[str, NDArray[np.uint8]]:
-    """The two graphs of VisBeatNet: see `kinebeat.live.visbeat.model.VisBeatNet`."""
+    """The graphs of VisBeatNet: see `kinebeat.live.visbeat.model.VisBeatNet`."""
     net = net.eval()
     tick, state = torch.zeros(1, TICK_INPUTS), net.begin(1)
-    step = to_onnx(
-        net, net.step, {"tick": (tick, ".."), "state": (state, "..")}, {"offset": ".", "logit": ".", "after": ".."}
-    )
-    return {
-        "step": step,
-        "forecast": to_onnx(
+
+    def step(tick: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        offset, logit, after = net.step(tick, state)
+        return offset, torch.sigmoid(logit), after
+
+    def forecast(state: Tensor, ticks: int) -> tuple[Tensor, Tensor]:
+        offsets, logits = net.forecast(state, ticks)
+        return offsets, torch.sigmoid(logits)
+
+    inputs = {"tick": (tick, ".."), "state": (state, "..")}
+    return {"step": to_onnx(net, step, inputs, {"offset": ".", "chance": ".", "after": ".."})} | {
+        name: to_onnx(
             net,
-            lambda state: net.forecast(state, FORECAST_TICKS),
+            lambda state, ticks=ticks: forecast(state, ticks),
             {"state": (state, "..")},
-            {"offsets": "..", "logits": ".."},
-        ),
+            {"offsets": "..", "chances": ".."},
+        )
+        for name, ticks in (("near", NEAR_TICKS), ("forecast", FORECAST_TICKS))
     }
 
 
