@@ -2,8 +2,9 @@
 
 `soundtrack(path)` takes a video of someone moving and gives back a `Soundtrack`: the music on the movement and every
 noun that led to it. `hear(path)` stops at the beats: a `Heard`. `accompany(path)` plays piano or guitar to the drums of
-a MIDI file: an `Arrangement`. `LiveEngine` plays drums to someone, frame by frame. Importing the package is quick and
-silent; what is heavy is loaded when it is first used.
+a MIDI file: an `Arrangement`. `perform(path)` hears what a musician plays in a silent film: a `Performance`.
+`LiveEngine` plays drums to someone, frame by frame. Importing the package is quick and silent; what is heavy is loaded
+when it is first used.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kinebeat.live.keypoints import Keypoints
     from kinebeat.live.settings import LiveSettings
     from kinebeat.motion import Motion
+    from kinebeat.performance.pipeline import Performance, perform
     from kinebeat.pipeline import Soundtrack, soundtrack
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
@@ -49,6 +51,7 @@ _HOME = {
     "Motion": "kinebeat.motion",
     "OptionError": "kinebeat.errors",
     "OutputError": "kinebeat.errors",
+    "Performance": "kinebeat.performance.pipeline",
     "PoseTrack": "kinebeat.pose.track",
     "Rhythm": "kinebeat.rhythm",
     "Score": "kinebeat.score",
@@ -56,6 +59,7 @@ _HOME = {
     "Soundtrack": "kinebeat.pipeline",
     "accompany": "kinebeat.arrangement",
     "hear": "kinebeat.hearing",
+    "perform": "kinebeat.performance.pipeline",
     "soundtrack": "kinebeat.pipeline",
 }
 
@@ -77,6 +81,7 @@ __all__ = [
     "Motion",
     "OptionError",
     "OutputError",
+    "Performance",
     "PoseTrack",
     "Rhythm",
     "Score",
@@ -84,6 +89,7 @@ __all__ = [
     "Soundtrack",
     "accompany",
     "hear",
+    "perform",
     "soundtrack",
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from kinebeat.cli.live import play_live
+from kinebeat.cli.performing import perform
 from kinebeat.cli.research import evaluate_app, train_app
 from kinebeat.cli.verbs import app
 from kinebeat.errors import KinebeatError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app.command("live")(play_live)
+app.command("perform")(perform)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 
