@@ -96,9 +96,9 @@ def answer(number: int, xs: list[float], skip: int) -> Answer:
 
 
 def test_a_chunk_that_follows_someone_else_is_noticed_and_told_where_to_look() -> None:
-    from kinebeat.pose.mediapipe_pose import _Joined
+    from kinebeat.pose.mediapipe_pose import Joined
 
-    joined = _Joined()
+    joined = Joined()
     first = answer(0, [0.25] * 10, 0)
     assert joined.other_person(first) is None
     joined.add(first)
@@ -115,9 +115,9 @@ def test_a_chunk_that_follows_someone_else_is_noticed_and_told_where_to_look() -
 
 
 def test_at_a_seam_one_chunk_goes_over_into_the_next() -> None:
-    from kinebeat.pose.mediapipe_pose import _Joined
+    from kinebeat.pose.mediapipe_pose import Joined
 
-    joined = _Joined()
+    joined = Joined()
     joined.add(answer(0, [0.25] * 10, 0))
     joined.add(answer(1, [0.28] * 14, WARM_UP))
     xy, visibility = joined.poses()

@@ -58,11 +58,11 @@ def is_keypoints(source: Path) -> bool:
     return source.is_dir() or source.suffix.lower() == ".npz"
 
 
-def load_pose(path: str | Path) -> PoseTrack:
+def load_pose(path: str | Path, *, to: str = "rhythmicnet17") -> PoseTrack:
     """Read keypoints from an `.npz`; see `kinebeat.pose.files.load_pose`."""
     from kinebeat.pose.files import load_pose as load
 
-    return load(path)
+    return load(path, to=to)
 
 
 def save_pose(track: PoseTrack, path: str | Path) -> None:

@@ -39,6 +39,8 @@ def clean(
     layout: str,
     size: tuple[int, int],
     cuts: NDArray[np.bool_] | None = None,
+    *,
+    to: str = LAYOUT,
 ) -> PoseTrack:
     """Turn raw joints into a track that motion can be computed from.
 
@@ -49,47 +51,51 @@ def clean(
         layout: of the joints.
         size: width and height of the picture.
         cuts: (T,) where a new shot begins as far as the picture tells; None where there is no picture.
+        to: layout of the track, one that has all joints of `rhythmicnet17`.
 
     Returns:
-        The track, layout `rhythmicnet17`.
+        The track.
     """
-    xy, score = skeleton.convert(xy, score, layout, LAYOUT)
-    xy = believed(xy, score, size)
-    new_shot = person_jumps(xy, times_s, joint_filter.torso_px(xy, LAYOUT))
+    xy, score = skeleton.convert(xy, score, layout, to)
+    xy = believed(xy, score, size, to)
+    new_shot = person_jumps(xy, times_s, joint_filter.torso_px(xy, to))
     if cuts is not None:
         new_shot = new_shot | cuts
     if len(new_shot):
         new_shot[0] = False
     shot = np.cumsum(new_shot).astype(np.int32)
-    torso = joint_filter.body_size_px(xy, LAYOUT)
-    xy, score = joint_filter.unswapped(xy, score, shot, torso, LAYOUT)
+    torso = joint_filter.body_size_px(xy, to)
+    xy, score = joint_filter.unswapped(xy, score, shot, torso, to)
     xy = joint_filter.without_teleports(xy, times_s, shot, torso)
     xy, score = joint_filter.bridged(xy, score, times_s, shot)
     xy = joint_filter.without_islands(xy, times_s, shot)
     xy = joint_filter.smoothed(xy, times_s, shot)
     score = np.where(np.isfinite(xy[..., 0]), score, 0).astype(np.float32)
-    return PoseTrack(xy, score, times_s, LAYOUT, shot, size)
+    return PoseTrack(xy, score, times_s, to, shot, size)
 
 
-def believed(xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def believed(
+    xy: NDArray[np.float32], score: NDArray[np.float32], size: tuple[int, int], layout: str = LAYOUT
+) -> NDArray[np.float32]:
     """Joints that are inside the picture and believed; none at all where too few are left for a person.
 
     Args:
-        xy: (T, 17, 2) pixels, `rhythmicnet17`, NaN where not seen.
-        score: (T, 17) in [0, 1].
+        xy: (T, J, 2) pixels, NaN where not seen.
+        score: (T, J) in [0, 1].
         size: width and height of the picture.
+        layout: of the joints, one that has all of `rhythmicnet17`.
 
     Returns:
-        (T, 17, 2) the places, NaN where they are not believed.
+        (T, J, 2) the places, NaN where they are not believed.
     """
     margin = _MARGIN * max(size)
     with np.errstate(invalid="ignore"):
         inside = ((xy >= -margin) & (xy <= np.array(size, np.float32) + margin)).all(axis=-1)
     keep = inside & (score >= LEAST_SCORE)
-    layout = skeleton.layout(LAYOUT)
+    where = skeleton.layout(layout)
     for joint, above in _HANGS_ON.items():
-        at = layout.index(joint)
-        keep[:, at] &= keep[:, layout.index(above)] | (score[:, at] >= _LEAST_SCORE_ALONE)
+        at = where.index(joint)
+        keep[:, at] &= keep[:, where.index(above)] | (score[:, at] >= _LEAST_SCORE_ALONE)
     keep &= (keep.sum(axis=1) >= _LEAST_JOINTS)[:, None]
     result: NDArray[np.float32] = np.where(keep[..., None], xy, np.nan).astype(np.float32)
     return result

@@ -23,17 +23,18 @@ _WANTED = "xy (T, J, 2), score (T, J), times_s (T,) and layout"
 _REMEDY = "write it again with these arrays (see the README, keypoint files)"
 
 
-def load_pose(path: str | Path) -> PoseTrack:
+def load_pose(path: str | Path, *, to: str = "rhythmicnet17") -> PoseTrack:
     """Read a keypoint file: `xy (T, J, 2)`, `score (T, J)`, `times_s (T,)`, `layout`; `shot`, `size` if it has them.
 
-    The joints are taken as they are, apart from the conversion to `rhythmicnet17`: a file made by `save_pose` comes
+    The joints are taken as they are, apart from the conversion to one layout: a file made by `save_pose` comes
     back unchanged. Joints at exactly (0, 0) with score 0 count as not seen.
 
     Args:
         path: an `.npz` file.
+        to: layout of the track.
 
     Returns:
-        The track, layout `rhythmicnet17`.
+        The track.
 
     Raises:
         InputError: missing, not an npz, arrays missing or of the wrong shape, times that do not increase, values
@@ -72,12 +73,12 @@ def load_pose(path: str | Path) -> PoseTrack:
     shot = _shot(path, arrays.get("shot"), frames)
     xy = np.where(((xy == 0).all(axis=-1) & (np.nan_to_num(score) == 0))[..., None], np.nan, xy)
     xy = np.where(np.isnan(xy).any(axis=-1, keepdims=True), np.nan, xy)
-    if layout == "rhythmicnet17":
-        xy17, score17 = xy.astype(np.float32), np.nan_to_num(score).astype(np.float32)
-        score17[np.isnan(xy17[..., 0])] = 0
+    if layout == to:
+        new_xy, new_score = xy.astype(np.float32), np.nan_to_num(score).astype(np.float32)
+        new_score[np.isnan(new_xy[..., 0])] = 0
     else:
-        xy17, score17 = skeleton.convert(xy, np.nan_to_num(score), layout, "rhythmicnet17")
-    return PoseTrack(xy17, np.clip(score17, 0, 1), times_s, "rhythmicnet17", shot, size)
+        new_xy, new_score = skeleton.convert(xy, np.nan_to_num(score), layout, to)
+    return PoseTrack(new_xy, np.clip(new_score, 0, 1), times_s, to, shot, size)
 
 
 def save_pose(track: PoseTrack, path: str | Path) -> None:

@@ -10,19 +10,18 @@ Each chunk is treated as if MediaPipe had seen nothing before it: its result dep
 
 from __future__ import annotations
 
+import importlib
 import json
 import mmap
 import os
 import sys
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 LANDMARKS = 33
@@ -33,7 +32,7 @@ THUMB_BYTES = THUMB_SIDE**2 + 2 * THUMB_CHROMA_SIDE**2
 # one frame's time and nothing else, so this is low.
 _FRESH_START_CHANGE = 25.0
 # In how many pictures, at most, a person is looked for in one place only.
-_LOOK_FRAMES = 4
+LOOK_FRAMES = 4
 # Standard deviation of the small luma picture under which nothing can be seen: black, a fade, a covered lens.
 _UNIFORM_SD = 2.0
 
@@ -47,12 +46,18 @@ class SlotShape:
         width: of the stored picture, even.
         height: of the stored picture, even.
         turns: quarter turns counter-clockwise that make it upright.
+        points: how many points are found in a picture.
+        finder: what is looked for, a key of `FINDERS`.
+        body_every: in a musician's video the body is looked at in every so-many-th picture.
     """
 
     frames: int
     width: int
     height: int
     turns: int
+    points: int = LANDMARKS
+    finder: str = "body"
+    body_every: int = 1
 
     @property
     def picture_bytes(self) -> int:
@@ -62,19 +67,24 @@ class SlotShape:
     @property
     def slot_bytes(self) -> int:
         """Bytes of one slot, rounded up to whole pages."""
-        bytes_per_frame = self.picture_bytes + 4 * LANDMARKS * 3 + THUMB_BYTES
+        bytes_per_frame = self.picture_bytes + 4 * self.points * 3 + THUMB_BYTES
         return -(-self.frames * bytes_per_frame // mmap.PAGESIZE) * mmap.PAGESIZE
+
+    def blank(self) -> NDArray[np.uint8]:
+        """(H, W, 3) a black upright picture: shown one, MediaPipe forgets whom it followed."""
+        upright = (self.width, self.height) if self.turns % 2 else (self.height, self.width)
+        return np.zeros((*upright, 3), np.uint8)
 
     def views(self, block: mmap.mmap, slot: int) -> SlotViews:
         """Arrays onto one slot of the block."""
         at = slot * self.slot_bytes
-        poses = np.frombuffer(block, np.float32, self.frames * LANDMARKS * 3, at)
+        poses = np.frombuffer(block, np.float32, self.frames * self.points * 3, at)
         at += poses.nbytes
         pictures = np.frombuffer(block, np.uint8, self.frames * self.picture_bytes, at)
         at += pictures.nbytes
         thumbs = np.frombuffer(block, np.uint8, self.frames * THUMB_BYTES, at)
         return SlotViews(
-            poses.reshape(self.frames, LANDMARKS, 3),
+            poses.reshape(self.frames, self.points, 3),
             pictures.reshape(self.frames, self.height * 3 // 2, self.width),
             thumbs.reshape(self.frames, THUMB_BYTES),
         )
@@ -85,8 +95,8 @@ class SlotViews:
     """One slot.
 
     Attributes:
-        poses: (N, 33, 3) float32, x and y as shares of the upright picture's width and height, visibility; NaN
-            where nobody was found.
+        poses: (N, P, 3) float32, x and y as shares of the upright picture's width and height, visibility; NaN
+            where nobody was found. The first 33 points are the body's; what follows is for each finder to say.
         pictures: (N, height * 3 / 2, width) uint8, yuv420p as stored.
         thumbs: (N, THUMB_BYTES) uint8, the small luma picture and the two small chroma pictures.
     """
@@ -94,6 +104,13 @@ class SlotViews:
     poses: NDArray[np.float32]
     pictures: NDArray[np.uint8]
     thumbs: NDArray[np.uint8]
+
+
+class Find(Protocol):
+    """Looks at the first pictures of a slot and fills in its answers."""
+
+    def __call__(self, slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
+        """`look_in` as in `kinebeat.pose.pool.Job`."""
 
 
 def main() -> None:
@@ -117,47 +134,30 @@ def main() -> None:
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
 
 
-def _finder(shape: SlotShape) -> Callable[[SlotViews, int, list[float] | None], None]:
-    """Load MediaPipe and return the function that fills in one slot's answers."""
-    # MediaPipe imports these for drawing and recording, which nobody does here; they are half its start-up time.
-    for name in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
-        sys.modules.setdefault(name, types.ModuleType(name))
+def body_finder(shape: SlotShape) -> Find:
+    """Load MediaPipe Pose and return the function that fills in one slot's answers."""
     import cv2
     from mediapipe.python.solutions.pose import Pose
 
     cv2.setNumThreads(1)
     # MediaPipe's own smoothing of landmarks is causal, so it lags: ours comes later and does not.
     pose = Pose(model_complexity=1, smooth_landmarks=False)
-    upright = (shape.width, shape.height) if shape.turns % 2 else (shape.height, shape.width)
-    blank = np.zeros((*upright, 3), np.uint8)
+    blank = shape.blank()
     tracking = False
 
     def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
         nonlocal tracking
-        fresh = True
-        before: NDArray[np.float32] | None = None
-        for i in range(frames):
-            stored = slot.pictures[i]
-            slot.thumbs[i] = _thumb(cv2, stored, shape)
-            luma = slot.thumbs[i, : THUMB_SIDE**2].astype(np.float32)
-            if before is not None and np.abs(luma - before).mean() > _FRESH_START_CHANGE:
-                fresh = True
-            before = luma
-            slot.poses[i] = np.nan
-            if luma.std() < _UNIFORM_SD:
-                fresh = True
-                continue
-            if fresh and tracking:
+        fresh = new_scenes(cv2, slot, frames, shape)
+        slot.poses[:frames] = np.nan
+        for i in np.flatnonzero(fresh >= 0).tolist():
+            if fresh[i] and tracking:
                 # A picture with nobody in it makes MediaPipe forget whom it followed. Measured to give the same
                 # numbers, bit for bit, as a new graph, in a tenth of the time.
                 pose.process(blank)
                 tracking = False
-            fresh = False
-            rgb = cv2.cvtColor(stored, cv2.COLOR_YUV2RGB_I420)
-            if shape.turns:
-                rgb = np.ascontiguousarray(np.rot90(rgb, shape.turns))
-            if look_in is not None and not tracking and i < _LOOK_FRAMES:
-                rgb = _only(rgb, look_in)
+            rgb = upright_rgb(cv2, slot.pictures[i], shape)
+            if look_in is not None and not tracking and i < LOOK_FRAMES:
+                rgb = only(rgb, look_in)
             found = pose.process(rgb).pose_landmarks
             tracking = found is not None
             if tracking:
@@ -166,7 +166,51 @@ def _finder(shape: SlotShape) -> Callable[[SlotViews, int, list[float] | None], 
     return find
 
 
-def _only(rgb: NDArray[np.uint8], box: list[float]) -> NDArray[np.uint8]:
+FINDERS = {"body": "kinebeat.pose.worker:body_finder", "musician": "kinebeat.pose.musician_worker:musician_finder"}
+"""What can be looked for, and the function that makes its `Find`."""
+
+
+def _finder(shape: SlotShape) -> Find:
+    """Make the function that fills in one slot's answers."""
+    # MediaPipe imports these for drawing and recording, which nobody does here; they are half its start-up time.
+    for name in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    module, function = FINDERS[shape.finder].split(":")
+    find: Find = getattr(importlib.import_module(module), function)(shape)
+    return find
+
+
+def new_scenes(cv2: Any, slot: SlotViews, frames: int, shape: SlotShape) -> NDArray[np.int8]:
+    """Fill in a slot's small pictures and say where tracking starts afresh.
+
+    Returns:
+        (N,) 1 where a picture is the first of a scene, 0 where it goes on, -1 where nothing can be seen in it.
+    """
+    marks = np.zeros(frames, np.int8)
+    fresh = True
+    before: NDArray[np.float32] | None = None
+    for i in range(frames):
+        slot.thumbs[i] = _thumb(cv2, slot.pictures[i], shape)
+        luma = slot.thumbs[i, : THUMB_SIDE**2].astype(np.float32)
+        if before is not None and np.abs(luma - before).mean() > _FRESH_START_CHANGE:
+            fresh = True
+        before = luma
+        if luma.std() < _UNIFORM_SD:
+            fresh = True
+            marks[i] = -1
+            continue
+        marks[i] = fresh
+        fresh = False
+    return marks
+
+
+def upright_rgb(cv2: Any, stored: NDArray[np.uint8], shape: SlotShape) -> NDArray[np.uint8]:
+    """(H, W, 3) the picture as a person sees it."""
+    rgb: NDArray[np.uint8] = cv2.cvtColor(stored, cv2.COLOR_YUV2RGB_I420)
+    return np.ascontiguousarray(np.rot90(rgb, shape.turns)) if shape.turns else rgb
+
+
+def only(rgb: NDArray[np.uint8], box: list[float]) -> NDArray[np.uint8]:
     """The picture with black outside of a box (left, top, right, bottom as shares of it)."""
     height, width = rgb.shape[:2]
     left, top, right, bottom = (
