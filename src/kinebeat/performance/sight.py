@@ -147,7 +147,10 @@ def played_by_hands(notes: Notes, performer: Performer, keyboard: Keyboard | Non
 
 
 def hand_speeds(track: PoseTrack) -> NDArray[np.float32]:
-    """(T, 2) how fast the fingers of the left and the right hand move, in hand lengths a second; NaN where unseen."""
+    """(T, 2) how fast the fingers of the left and the right hand move, in hand lengths a second; NaN where unseen.
+
+    A hand's length is from its wrist to its middle knuckle. A frame has the speed since the one before.
+    """
     speeds = np.full((len(track.times_s), 2), np.nan, np.float32)
     if len(track.times_s) < 2:
         return speeds
@@ -163,6 +166,7 @@ def hand_speeds(track: PoseTrack) -> NDArray[np.float32]:
         both = np.isfinite(moved)
         mean = np.where(both, moved, 0).sum(1) / np.maximum(both.sum(1), 1) / max(float(np.nanmedian(lengths)), 1e-6)
         speeds[1:, number] = np.where(both.any(1) & joined, mean, np.nan)
+    speeds[0] = speeds[1]
     return speeds
 
 
