@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kinebeat.performance.keyboard import Keyboard
+from kinebeat.performance.keypoints import Performer
 from kinebeat.performance.notes import Notes
 from kinebeat.pose.track import PoseTrack
 from kinebeat.skeleton import LAYOUTS
@@ -20,13 +21,6 @@ SIZE = (640, 272)
 KEY_PX = 12.0
 FRONT_PX, LENGTH_PX = 200.0, 70.0
 LAYOUT = LAYOUTS["body25_hands"]
-
-
-@dataclass(frozen=True)
-class Performer:
-    track: PoseTrack
-    crowd: float = 0.0
-    warnings: tuple[str, ...] = ()
 
 
 def flat_keyboard(**changes) -> Keyboard:
@@ -110,10 +104,10 @@ def install(
         asked.append(("keyboard", path))
         return keyboard
 
-    for name, content in (("keypoints", {"read_performer": read_performer}), ("player", {"Player": Player})):
-        module = ModuleType(f"kinebeat.performance.{name}")
-        vars(module).update(content)
-        patch.setitem(sys.modules, module.__name__, module)
+    module = ModuleType("kinebeat.performance.player")
+    vars(module)["Player"] = Player
+    patch.setitem(sys.modules, module.__name__, module)
+    patch.setattr("kinebeat.performance.keypoints.read_performer", read_performer)
     patch.setattr("kinebeat.performance.keyboard.find_keyboard", find_keyboard)
     patch.setattr("kinebeat.soundfont.SYSTEM_FONTS", ())
     return asked

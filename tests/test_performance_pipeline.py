@@ -202,11 +202,27 @@ def test_a_film_that_breaks_off(film, monkeypatch):
     assert whole.duration_s == pytest.approx(4.0)
 
 
-def test_warnings_of_the_keypoints_come_once(film, monkeypatch):
-    install(monkeypatch, pianist(warnings=("a hand was seen twice",), crowd=0.3), None, flat_keyboard())
+def test_warnings_of_the_keypoints_come_first(film, monkeypatch):
+    keyboard = flat_keyboard(octave_known=False)
+    install(monkeypatch, pianist(warnings=("a hand was seen twice",), crowd=0.3), None, keyboard)
     first, second = kinebeat.perform(film).warnings
     assert first == "a hand was seen twice"
-    assert "more players than one" in second
+    assert "which octave is which" in second
+
+
+def test_a_mirrored_film_is_played_by_the_other_hands(film, monkeypatch):
+    performer = unseen(pianist(), slice(None), slice(25, 46))
+    install(monkeypatch, performer, None, flat_keyboard(mirrored=True))
+    made = kinebeat.perform(film)
+    assert (made.sight.left, made.sight.right) == (1.0, 0.0)
+    (line,) = made.warnings
+    assert "mirrored" in line
+
+
+def test_three_pianists_are_refused(film, monkeypatch):
+    install(monkeypatch, pianist(crowd=0.9), None, flat_keyboard())
+    with pytest.raises(InputError, match="more players than one"):
+        kinebeat.perform(film)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kinebeat.clock import Clock
 from kinebeat.errors import InputError, OptionError
 from kinebeat.performance.editing import in_key, in_range, transposed
 from kinebeat.performance.instruments import INSTRUMENTS, Instrument
-from kinebeat.performance.sight import KEYS_FAMILY, Sight, check_sight, look, played_by_hands
+from kinebeat.performance.sight import KEYS_FAMILY, Sight, check_sight, look, played_by_hands, unmirrored
 
 if TYPE_CHECKING:
     from kinebeat.clock import Progress
@@ -187,9 +187,10 @@ def perform(
         performer = read_performer(source if pose is None else Path(pose), workers=workers, progress=report)
     if keyboard is not None and video is not None:
         _check_size(Path(pose or source), performer, video)
+        if keyboard.mirrored:
+            performer = unmirrored(performer)
     sight = look(performer, keyboard)
-    warnings = list(performer.warnings)
-    warnings += [line for line in check_sight(source, sight, keyboard, instrument) if line not in warnings]
+    warnings = [*performer.warnings, *check_sight(source, sight, keyboard, instrument)]
     if not INSTRUMENTS[instrument].real:
         warnings.append(f"the {instrument} is experimental: its model has learned from simulated players alone")
     duration_s = _duration_s(performer, video, whole=pose is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 KEYS_FAMILY = "keys"
 """Family of the instruments that are heard by where the hands are on their keys."""
-FEWEST_HANDS, FEW_HANDS = 0.05, 0.5
-"""Shares of the frames: with hands in fewer than the first there is nothing to hear, than the second little."""
-CROWDED, SHARED = 0.5, 0.1
-"""Shares of the frames with more players than one: in more than the first they cannot be told apart."""
+FEWEST_HANDS = 0.05
+"""Share of the frames with hands below which there is nothing to hear."""
+CROWDED = 0.5
+"""Share of the frames with more players than one above which what is heard would be nobody's music."""
 OFF_KEYS, SELDOM_ON_KEYS = 0.05, 0.4
 """Shares of the frames with hands in which they are over the keys."""
 BODILESS = 0.2
@@ -80,7 +80,7 @@ def look(performer: Performer, keyboard: Keyboard | None) -> Sight:
 
 
 def check_sight(source: Path, sight: Sight, keyboard: Keyboard | None, instrument: str) -> tuple[str, ...]:
-    """What keeps a film from being heard well.
+    """What keeps a film from being heard well, beside what `read_performer` has said of it.
 
     Args:
         source: the film.
@@ -101,10 +101,6 @@ def check_sight(source: Path, sight: Sight, keyboard: Keyboard | None, instrumen
     if sight.crowd > CROWDED:
         problem = f"more players than one are in {sight.crowd:.0%} of the frames"
         raise InputError(source, problem, "crop the film so that one of them is seen")
-    if sight.hands < FEW_HANDS:
-        said.append(f"hands are seen in only {sight.hands:.0%} of the frames; nothing is heard in the rest")
-    if sight.crowd > SHARED:
-        said.append(f"more players than one are in {sight.crowd:.0%} of the frames; one is heard, perhaps not the same")
     if INSTRUMENTS[instrument].family != KEYS_FAMILY and sight.body < BODILESS:
         said.append(
             f"a body is seen in only {sight.body:.0%} of the frames; the model of the {instrument} looks at it as well"
@@ -122,13 +118,22 @@ def check_sight(source: Path, sight: Sight, keyboard: Keyboard | None, instrumen
             "keys may be mistaken"
         )
     if keyboard.mirrored:
-        said.append("the picture is mirrored, as selfies are; its keys are read the right way round")
+        said.append("the picture is mirrored, as selfies are; keys and hands are read the right way round")
     if not keyboard.octave_known:
         said.append(
-            "neither end of the keyboard is in the picture, so its middle is taken for the instrument's; "
-            "where that is another octave, --transpose 12 or -12 puts it right"
+            "the picture does not tell which octave is which, so its middle is taken for the keyboard's; "
+            "where all sounds an octave off, --transpose 12 or -12 puts it right"
         )
     return tuple(said)
+
+
+def unmirrored(performer: Performer) -> Performer:
+    """A player of a mirrored picture with left and right as they are: in a mirror a left hand looks a right one."""
+    track = performer.track
+    order = np.arange(len(_LAYOUT.joints))
+    for left, right in _LAYOUT.pairs:
+        order[[left, right]] = right, left
+    return replace(performer, track=replace(track, xy=track.xy[:, order], score=track.score[:, order]))
 
 
 def played_by_hands(notes: Notes, performer: Performer, keyboard: Keyboard | None) -> NDArray[np.bool_]:
