@@ -216,6 +216,36 @@ def evaluate_latency(
         )
 
 
+@evaluate_app.command("performance")
+def evaluate_performance(
+    data: DataOption,
+    keypoints: Annotated[
+        Path | None, typer.Option(help="Keep the keypoints of the films here, or take them from here.")
+    ] = None,
+    validation: Annotated[bool, typer.Option(help="On the player to choose by, instead of the tests'.")] = False,
+    json: JsonOption = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Score the notes heard in silent films of pianists: Foley Music, beside baselines."""
+    from kinebeat.evaluation.performance import TESTS, as_text
+    from kinebeat.evaluation.performance import evaluate_performance as evaluate
+
+    with progress_bar(quiet) as bar:
+        _finish_table(
+            lambda: evaluate(
+                data,
+                keypoints=keypoints,
+                splits=("validation",) if validation else TESTS,
+                seed=seed,
+                progress=lambda _clip, share: bar("performance", share),
+            ),
+            json,
+            "AI-Pianist films, whole; " + ("the player of validation" if validation else "unseen players, test clips"),
+            as_text,
+        )
+
+
 TRAININGS = {
     "drums": ("kinebeat.drums.train", "Train the drum networks"),
     "beats": ("kinebeat.beats.train", "Train the beat networks"),

@@ -117,7 +117,7 @@ def is_one_finger(notes: Notes) -> bool:
 
 
 def share_together(notes: Notes) -> float:
-    """Share of the notes that begin together with another or sound with it for over half of the shorter one's length."""
+    """Share of the notes that begin together with another or sound with it for over half of the shorter."""
     if not len(notes):
         return 0.0
     length_s = notes.offset_s - notes.onset_s
