@@ -1,9 +1,9 @@
 """The 88 keys of a piano as data: where each of them lies.
 
-Conventions. Key units: u runs along the keyboard in widths of a white key, from 0 (the left edge of the lowest key, A0,
-as its player sees it) to 52 (the right edge of the highest, C8); v runs along the keys from 0 (the front edge of the
-white keys, towards the player) to 1 (their far edge, where the black keys end too). White keys are numbered from 0 (A0) to
-51 (C8).
+Conventions. Key units: u runs along the keyboard in widths of a white key, from 0 (the left edge of the lowest key,
+A0, as its player sees it) to 52 (the right edge of the highest, C8); v runs along the keys from 0 (the front edge of
+the white keys, towards the player) to 1 (their far edge, where the black keys end too). White keys are numbered from
+0 (A0) to 51 (C8).
 """
 
 from __future__ import annotations
