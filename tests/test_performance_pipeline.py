@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import wave
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -317,3 +318,20 @@ def test_help_says_what_is_experimental(capsys):
     assert run("perform", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Experimental, learned from simulated players alone: violin, viola, cello" in text
+
+
+@pytest.mark.data
+def test_a_real_right_hand_on_real_keys(data_dir, monkeypatch):
+    """An Ode to Joy of eleven seconds: hands and keys are found, and what is played is played by a hand."""
+    film = data_dir / "performers" / "esnylmz_9th_symphony_righthand.mp4"
+    with monkeypatch.context() as patch:
+        install(patch)
+        player = sys.modules["kinebeat.performance.player"]
+    monkeypatch.setitem(sys.modules, "kinebeat.performance.player", player)
+    made = kinebeat.perform(film, workers=1)
+    assert made.sight.right > 0.9 > 0.1 > made.sight.left
+    assert made.sight.over_keys > 0.9
+    assert made.sight.crowd == 0
+    assert len(made.played) == len(scale())
+    (line,) = made.warnings
+    assert "which octave is which" in line
