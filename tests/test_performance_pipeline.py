@@ -203,6 +203,15 @@ def test_a_film_that_breaks_off(film, monkeypatch):
     assert whole.duration_s == pytest.approx(4.0)
 
 
+def test_a_single_frame(keypoints, monkeypatch, tmp_path):
+    install(monkeypatch, with_body(pianist(0.05)), Notes.none())
+    made = kinebeat.perform(keypoints, "guitar")
+    assert made.duration_s == 0
+    assert made.warnings[-1].startswith("not one note")
+    made.save(wav=tmp_path / "o.wav", midi=tmp_path / "o.mid", plot=tmp_path / "o.png", report=tmp_path / "o.json")
+    assert len(list(tmp_path.glob("o.*"))) == 4
+
+
 def test_warnings_of_the_keypoints_come_first(film, monkeypatch):
     keyboard = flat_keyboard(octave_known=False)
     install(monkeypatch, pianist(warnings=("a hand was seen twice",), crowd=0.3), None, keyboard)
