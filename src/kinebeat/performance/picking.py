@@ -1,0 +1,102 @@
+"""Notes out of what fingertips do: peaks of "struck", ended where "held" ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kinebeat.performance.features import FPS
+from kinebeat.performance.notes import Notes
+from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCHES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEAR_U = 1.2
+"""Keys whose middles are this near may be one finger's doubt: what is given to all of them is given to one."""
+APART_S = 0.09
+"""A key is not struck twice within this, nor do neighbours share a stroke further apart."""
+SHORTEST_S, LONGEST_S = 0.08, 4.0
+
+
+@dataclass(frozen=True)
+class Picking:
+    """Thresholds, chosen on validation.
+
+    Attributes:
+        struck: of the probability that a key or one of its neighbours is struck.
+        held: of the probability that a key is held, below which its note ends.
+    """
+
+    struck: float = 0.4
+    held: float = 0.3
+
+
+def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking, velocity: int = 76) -> Notes:  # type: ignore[type-arg]
+    """Notes of probabilities.
+
+    The highest peak is taken first; what it and its neighbours are given about that time is then spent.
+
+    Args:
+        struck: (T, 88) in [0, 1], at `FPS` frames a second.
+        held: (T, 88) in [0, 1].
+        how: thresholds.
+        velocity: of all notes.
+    """
+    beside = np.abs(CENTRE_U[:, None] - CENTRE_U) <= NEAR_U
+    left = np.asarray(struck, np.float64).copy()
+    reach = round(APART_S * FPS)
+    # Strokes are given to a few frames: their sum in time is about 2 for a certain one.
+    peaks = _peaks(left)
+    order = np.argsort(-left[peaks], kind="stable")
+    frames, keys = peaks[0][order], peaks[1][order]
+    onsets: list[tuple[float, int, float]] = []
+    for frame, key in zip(frames.tolist(), keys.tolist(), strict=True):
+        around = slice(max(0, frame - reach), frame + reach + 1)
+        if left[frame, key] < how.struck / 4:
+            continue
+        mass = left[around][:, beside[key]].max(0).sum()
+        if mass < how.struck:
+            continue
+        onsets.append((_refined(struck[:, key], frame), key, _end_s(held[:, key], frame, how)))
+        left[around, beside[key]] = 0.0
+    if not onsets:
+        return Notes.none()
+    onset_s, key, end_s = (np.array(values) for values in zip(*onsets, strict=True))
+    return _ended(Notes.of(onset_s, np.maximum(end_s, onset_s + SHORTEST_S), key + LOWEST_PITCH, velocity))
+
+
+def _peaks(struck: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Frames and keys of what is highest among its neighbours in time."""
+    padded = np.pad(struck, ((1, 1), (0, 0)), constant_values=-1.0)
+    frames, keys = np.nonzero((struck > padded[:-2]) & (struck >= padded[2:]) & (struck > 0))
+    return frames, keys
+
+
+def _refined(struck: NDArray[np.floating], frame: int) -> float:  # type: ignore[type-arg]
+    """Seconds of a peak, by the parabola through it and its neighbours."""
+    if not 0 < frame < len(struck) - 1:
+        return frame / FPS
+    before, here, after = (float(x) for x in struck[frame - 1 : frame + 2])
+    bend = before - 2 * here + after
+    return (frame + (0.5 * (before - after) / bend if bend < 0 else 0.0)) / FPS
+
+
+def _end_s(held: NDArray[np.floating], frame: int, how: Picking) -> float:  # type: ignore[type-arg]
+    """Seconds at which a note ends that begins at a frame."""
+    later = held[frame + 1 : frame + 1 + round(LONGEST_S * FPS)]
+    over = np.flatnonzero(later < how.held)
+    # A finger may take two frames to be seen as holding.
+    over = over[over >= 2] if len(later) > 2 and (later[:4] >= how.held).any() else over
+    return (frame + 1 + (int(over[0]) if len(over) else len(later))) / FPS
+
+
+def _ended(notes: Notes) -> Notes:
+    """Each note ended where its pitch is struck again."""
+    offset_s = notes.offset_s.copy()
+    for pitch in range(LOWEST_PITCH, LOWEST_PITCH + PITCHES):
+        own = np.flatnonzero(notes.pitch == pitch)
+        offset_s[own[:-1]] = np.minimum(offset_s[own[:-1]], notes.onset_s[own[1:]])
+    return Notes(notes.onset_s, offset_s, notes.pitch, notes.velocity)

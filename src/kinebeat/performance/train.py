@@ -1,0 +1,235 @@
+"""Train the performance network: `python -m kinebeat.performance.train --data CORPUS --out runs/piano`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kinebeat.errors import InputError, OptionError
+from kinebeat.performance.batches import CLIP_FRAMES, CLIP_S, NOTHING, Batch, Batches, Drawing, cut, whole
+from kinebeat.performance.corpus import read_pieces
+from kinebeat.performance.features import FPS
+from kinebeat.performance.network import SHAPES, NetConfig, PerformanceNet
+from kinebeat.performance.picking import Picking, pick
+from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kinebeat.performance.corpus import Piece
+
+VARIANTS = {"full": {}, "no-hands": {"hands": False}, "gru": {"recurrent": True}}
+"""What Table 5 of the paper compares."""
+_LEAST = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Schedule):
+    """All that decides a training besides the data, the network, the seed and the device.
+
+    Attributes:
+        noam: the paper's schedule, a linear rise and then the inverse square root; else half a cosine.
+        drawing: how the batches are drawn.
+        touch: weight of what fingertips do in the loss, beside the words.
+        validation_clips: to validate on at most, of 6 s.
+    """
+
+    steps: int = 3000
+    rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.02
+    validate_every: int = 250
+    noam: bool = False
+    drawing: Drawing = field(default_factory=Drawing)
+    touch: float = 1.0
+    validation_clips: int = 60
+
+    def rate_at(self, step: int, share: float) -> float:
+        """Learning rate of a step."""
+        if not self.noam:
+            return super().rate_at(step, share)
+        return float(self.rate * min((step + 1) / self.warmup_steps, (self.warmup_steps / (step + 1)) ** 0.5))
+
+
+RECIPES = {
+    "small": Recipe(),
+    "paper": Recipe(
+        steps=60000, rate=7e-4, warmup_steps=4000, validate_every=2000, noam=True, drawing=Drawing(batch=32)
+    ),
+}
+"""How each of `SHAPES` is trained."""
+
+
+def losses(net: PerformanceNet, batch: Batch) -> dict[str, Tensor]:
+    """Nats a frame of what keys do, "struck" and "held"; nats a word, "words"."""
+    where = net.norm.weight.device
+    nodes, tips, instrument, struck, held, words, seconds, target = (
+        torch.as_tensor(x).to(where) for x in vars(batch).values()
+    )
+    vectors, alone = net.look(nodes[:, :, list(range(nodes.shape[2]))], tips)
+    found: dict[str, Tensor] = {}
+    if net.touch is not None:
+        frames = struck.shape[0] * struck.shape[1]
+        for name, truth, log_alone in (("struck", struck, alone[..., 0]), ("held", held, alone[..., 1])):
+            done = (1 - log_alone.exp()).clamp(min=_LEAST).log()
+            found[name] = -(truth * done + (1 - truth) * log_alone).sum() / frames
+    memory = net.remember(vectors, alone, instrument)
+    logits = net.say(words, seconds, memory)
+    found["words"] = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=NOTHING)
+    return found
+
+
+@torch.no_grad()
+def validate(net: PerformanceNet, batches: Sequence[Batch], truths: Sequence[Any]) -> dict[str, float]:
+    """The losses, and for keys the F of onset and pitch at the best threshold."""
+    net.eval()
+    sums: dict[str, float] = {}
+    for batch in batches:
+        for name, value in losses(net, batch).items():
+            sums[name] = sums.get(name, 0.0) + float(value) / len(batches)
+    figures = {f"val_{name}": value for name, value in sums.items()}
+    if net.touch is None:
+        return figures
+    rows = []
+    for batch in batches:
+        _, alone = net.look(torch.as_tensor(batch.nodes), torch.as_tensor(batch.tips))
+        rows += list((1 - alone.exp()).numpy())
+    best = 0.0
+    for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+        counts = np.zeros(3)
+        for roll, truth in zip(rows, truths, strict=True):
+            counts += matched(truth, pick(roll[..., 0], roll[..., 1], Picking(threshold)))
+        f = float(2 * counts[0] / max(1.0, counts[1] + counts[2]))
+        if f > best:
+            best, figures["threshold"] = f, threshold
+    return figures | {"note_f": best}
+
+
+def matched(truth: Any, found: Any, window_s: float = 0.1) -> tuple[int, int, int]:
+    """How many notes have the same pitch within a window, how many there are, how many were found."""
+    hits = 0
+    for pitch in np.unique(truth.pitch):
+        left = found.onset_s[found.pitch == pitch].tolist()
+        for onset_s in truth.onset_s[truth.pitch == pitch]:
+            near = [x for x in left if abs(x - onset_s) <= window_s]
+            if near:
+                left.remove(min(near, key=lambda x: abs(x - onset_s)))
+                hits += 1
+    return hits, len(truth), len(found)
+
+
+def truths_of(pieces: Sequence[Piece]) -> list[Any]:
+    """The notes struck in each clip of `batches.whole`."""
+    found = []
+    for piece in pieces:
+        for start in range(0, max(1, len(piece.joints) - CLIP_FRAMES // 2), CLIP_FRAMES):
+            notes = cut(piece.notes, start / FPS, CLIP_S)
+            found.append(notes[notes.onset_s >= 0])
+    return found
+
+
+def train(
+    data: Sequence[Path],
+    session: Session,
+    *,
+    variant: str = "full",
+    shape: str = "small",
+    recipe: Recipe | None = None,
+    config: NetConfig | None = None,
+) -> dict[str, float]:
+    """Train one network and keep its best weights.
+
+    Args:
+        data: files of pieces; those called `validation*.npz` are validated on, all others learned from.
+        session: where and how the training runs.
+        variant: a key of `VARIANTS`.
+        shape: a key of `SHAPES`.
+        recipe: instead of the shape's.
+        config: of the network, instead of the shape's.
+
+    Returns:
+        The last validation's figures.
+
+    Raises:
+        OptionError: no such variant or shape.
+        InputError: no corpus, or nothing to go on from.
+    """
+    for value, known, what in ((variant, VARIANTS, "variant"), (shape, SHAPES, "shape")):
+        if value not in known:
+            raise OptionError(f"no {what} {value!r}: expected one of {', '.join(known)}")
+    plan = recipe or RECIPES[shape]
+    learned: list[Piece] = []
+    checked: list[Piece] = []
+    for path in data:
+        (checked if path.name.startswith("validation") else learned).extend(read_pieces(path))
+    if not learned or not checked:
+        raise InputError(data[0], "pieces to learn from and pieces to validate on are needed", "name files of both")
+    keys = learned[0].keys
+    build = replace(replace(config or SHAPES[shape], **VARIANTS[variant]), keys=keys)
+    asked = whole(checked, plan.drawing.batch)
+    where = session.begin()
+    net = PerformanceNet(build).to(where)
+    batches = Batches(learned, plan.drawing, session.seed)
+    truths = truths_of(checked)
+
+    def loss_of(step: int) -> Tensor:
+        found = losses(net, batches(step))
+        return plan.touch * (found.get("struck", 0.0) + 0.3 * found.get("held", 0.0)) + found["words"]
+
+    return fit(
+        net,
+        plan,
+        session,
+        loss_of=loss_of,
+        validate=lambda averaged: validate(averaged, asked, truths),
+        merit=lambda figures: figures.get("note_f", 0.0) - figures["val_words"],
+        about={"config": asdict(build), "variant": variant, "shape": shape},
+    )
+
+
+def load_best(folder: Path) -> tuple[PerformanceNet, dict[str, Any]]:
+    """The network that a training kept, ready to be used, and what `best.pt` says of it.
+
+    Raises:
+        InputError: the folder holds no training.
+    """
+    kept = read_best(folder)
+    net = PerformanceNet(NetConfig(**kept["config"]))
+    net.load_state_dict(kept.pop("net"))
+    return net.eval(), kept
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `python -m kinebeat.performance.train`."""
+    about = (__doc__ or "").split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m kinebeat.performance.train", description=about)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="files of a corpus")
+    parser.add_argument("--variant", choices=list(VARIANTS), default="full", help="what it is told and made of")
+    parser.add_argument("--shape", choices=list(SHAPES), default="small", help="how large the network is")
+    add_session_options(parser)
+    parser.add_argument("--steps", type=int, help="steps of the training")
+    parser.add_argument("--batch", type=int, help="clips in a batch")
+    parser.add_argument("--rate", type=float, help="highest learning rate")
+    parser.add_argument("--real", type=float, help="share of the clips that are of films")
+    options = parser.parse_args(arguments)
+    plan = RECIPES[options.shape]
+    chosen = {name: getattr(options, name) for name in ("steps", "rate") if getattr(options, name) is not None}
+    drawn = {name: getattr(options, name) for name in ("batch", "real") if getattr(options, name) is not None}
+    train(
+        options.data,
+        session_from(options),
+        variant=options.variant,
+        shape=options.shape,
+        recipe=replace(plan, drawing=replace(plan.drawing, **drawn), **chosen),
+    )
+
+
+if __name__ == "__main__":
+    main()
