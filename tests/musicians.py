@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,8 +82,6 @@ def install(
     keyboard: Keyboard | None = None,
 ) -> list[tuple]:
     """Have the pipeline see this player on this keyboard and hear these notes; what it asked for is noted down."""
-    import sys
-
     asked: list[tuple] = []
     performer = pianist() if performer is None else performer
     notes = scale() if notes is None else notes
@@ -104,9 +101,7 @@ def install(
         asked.append(("keyboard", path))
         return keyboard
 
-    module = ModuleType("kinebeat.performance.player")
-    vars(module)["Player"] = Player
-    patch.setitem(sys.modules, module.__name__, module)
+    patch.setattr("kinebeat.performance.player.Player", Player)
     patch.setattr("kinebeat.performance.keypoints.read_performer", read_performer)
     patch.setattr("kinebeat.performance.keyboard.find_keyboard", find_keyboard)
     patch.setattr("kinebeat.soundfont.SYSTEM_FONTS", ())

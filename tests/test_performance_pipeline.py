@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import wave
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -335,8 +334,8 @@ def test_a_real_right_hand_on_real_keys(data_dir, monkeypatch):
     film = data_dir / "performers" / "esnylmz_9th_symphony_righthand.mp4"
     with monkeypatch.context() as patch:
         install(patch)
-        player = sys.modules["kinebeat.performance.player"]
-    monkeypatch.setitem(sys.modules, "kinebeat.performance.player", player)
+        player = kinebeat.performance.player.Player
+    monkeypatch.setattr("kinebeat.performance.player.Player", player)
     made = kinebeat.perform(film, workers=1)
     assert made.sight.right > 0.9 > 0.1 > made.sight.left
     assert made.sight.over_keys > 0.9
