@@ -327,6 +327,26 @@ def test_where_there_is_nothing_to_go_by_there_is_no_lag() -> None:
     assert align(scale(), performer, FlatKeyboard()) == nothing
 
 
+def test_the_product_is_asked_as_it_is_and_for_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fake:
+        def __init__(self, model: Any, *, words: bool | None = None) -> None:
+            self.told = (model, words)
+
+        def play(self, *told: Any, seed: int) -> Notes:
+            assert told[1:] == ("keys", "piano")
+            return scale(1) if self.told == ("weights", None) else scale(2)
+
+    monkeypatch.setattr("kinebeat.performance.model.PerformanceModel.of", lambda instrument: "weights")
+    monkeypatch.setattr("kinebeat.performance.player.Player", Fake)
+    methods = table.standard_methods(clips())
+    assert [method.name for method in methods] == [
+        *("Kinebeat", "Kinebeat, the decoder's words"),
+        *(method.name for method in table.baselines(clips())),
+    ]
+    seen: Any = Seen(SimpleNamespace(), "keys", 14.0)
+    assert [len(method.play(seen, np.random.default_rng(0))) for method in methods[:2]] == [8, 16]
+
+
 def test_a_missing_data_folder_is_an_error(tmp_path: Path) -> None:
     assert run("evaluate", "performance", "--data", tmp_path, "-q") == 2
 

@@ -98,20 +98,24 @@ class Method:
 
 
 def standard_methods(training: Sequence[PianoClip]) -> list[Method]:
-    """Kinebeat's player, and the baselines.
+    """Kinebeat's player, as it is and as the paper's decoder alone would play, and the baselines.
 
     Raises:
         InputError: the player's model is not there.
     """
+    from kinebeat.performance.model import PerformanceModel
     from kinebeat.performance.player import Player
 
-    player = Player()
+    model = PerformanceModel.of("piano")
 
-    def heard(seen: Seen, rng: np.random.Generator) -> Notes:
-        notes: Notes = player.play(seen.performer, seen.keyboard, "piano", seed=int(rng.integers(2**31)))
-        return notes
+    def by(player: Player) -> Callable[[Seen, np.random.Generator], Notes]:
+        return lambda seen, rng: player.play(seen.performer, seen.keyboard, "piano", seed=int(rng.integers(2**31)))
 
-    return [Method("Kinebeat", heard, mismatched=True), *baselines(training)]
+    return [
+        Method("Kinebeat", by(Player(model)), mismatched=True),
+        Method("Kinebeat, the decoder's words", by(Player(model, words=True))),
+        *baselines(training),
+    ]
 
 
 def baselines(training: Sequence[PianoClip]) -> list[Method]:
