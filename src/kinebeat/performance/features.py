@@ -85,9 +85,11 @@ def resampled(track: PoseTrack) -> NDArray[np.float64]:
     a, b = track.xy[before].astype(np.float64), track.xy[after].astype(np.float64)
     here = share[:, None, None]
     joined = (gap_s <= LONGEST_GAP_S)[:, None, None] & np.isfinite(a) & np.isfinite(b)
-    # Where only one neighbour has the joint it stands for its own half of the way; a long gap is left empty.
-    near = np.where(here <= 0.5, a, b)
-    near[np.minimum(share, 1 - share) * gap_s > 1 / FPS] = np.nan
+    # Where only one neighbour has the joint, it stands for the time about itself.
+    near, far = np.where(here <= 0.5, a, b), np.where(here <= 0.5, b, a)
+    away_s = np.stack([np.minimum(share, 1 - share), np.maximum(share, 1 - share)]) * gap_s
+    near[away_s[0] > 1 / FPS], far[away_s[1] > 1 / FPS] = np.nan, np.nan
+    near = np.where(np.isfinite(near), near, far)
     with np.errstate(invalid="ignore"):
         return np.where(joined, a + here * (b - a), near)
 
