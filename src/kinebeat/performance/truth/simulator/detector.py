@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kinebeat.performance.truth.simulator.motion import drift
+from kinebeat.performance.truth.simulator.motion import drift, sway
 from kinebeat.skeleton import LAYOUTS
 
 if TYPE_CHECKING:
@@ -47,26 +47,26 @@ class Noise:
         floor_px: no joint is found better than this.
     """
 
-    jitter: float = 0.005
-    common: float = 0.004
-    misplaced: float = 0.03
+    jitter: float = 0.003
+    common: float = 0.002
+    misplaced: float = 0.04
     speed_gain: float = 0.15
-    lost_per_s: float = 0.05
-    lost_s: float = 0.25
+    lost_per_s: float = 0.09
+    lost_s: float = 0.5
     swaps_per_s: float = 0.005
-    floor_px: float = 0.1
+    floor_px: float = 0.05
 
 
 def draw_noise(rng: np.random.Generator) -> Noise:
     """A detector on an ordinary film."""
     bad = rng.normal()
     return Noise(
-        jitter=float(np.clip(0.005 * np.exp(0.4 * bad + 0.2 * rng.normal()), 0.002, 0.02)),
-        common=float(np.clip(0.004 * np.exp(0.4 * bad + 0.2 * rng.normal()), 0.001, 0.02)),
-        misplaced=float(np.clip(0.03 * np.exp(0.5 * rng.normal()), 0.005, 0.1)),
+        jitter=float(np.clip(0.003 * np.exp(0.4 * bad + 0.2 * rng.normal()), 0.001, 0.02)),
+        common=float(np.clip(0.002 * np.exp(0.4 * bad + 0.2 * rng.normal()), 0.0005, 0.02)),
+        misplaced=float(np.clip(0.04 * np.exp(0.5 * rng.normal()), 0.01, 0.12)),
         speed_gain=float(rng.uniform(0.05, 0.3)),
-        lost_per_s=float(np.clip(0.05 * np.exp(bad + 0.6 * rng.normal()), 0.0, 0.6)),
-        lost_s=float(rng.uniform(0.15, 0.5)),
+        lost_per_s=float(np.clip(0.09 * np.exp(0.7 * bad + 0.6 * rng.normal()), 0.0, 0.5)),
+        lost_s=float(rng.uniform(0.3, 1.0)),
         swaps_per_s=float(rng.choice((0.0, 0.01, 0.05), p=(0.7, 0.2, 0.1))),
     )
 
@@ -111,7 +111,9 @@ def detected(
         gain = 1 + noise.speed_gain * np.minimum(speed / unit, 15.0)[..., None, None]
         quick = (noise.jitter * unit + noise.floor_px) * _ALONG[:, None] * drift((frames, 21, 2), step_s, _QUICK_S, rng)
         common = noise.common * unit * drift((frames, 1, 2), step_s, _QUICK_S, rng)
-        slow = noise.misplaced * unit * (_ALONG - 0.9)[:, None] * drift((frames, 21, 2), step_s, _SLOW_S, rng)
+        # A finger is put wrong for a while, and always a little to the same side.
+        slow = sway((frames, 21, 2), step_s, _SLOW_S, rng) + rng.standard_normal((21, 2))
+        slow = noise.misplaced * unit * (_ALONG - 0.9)[:, None] * slow
         xy[:, hand] = own + gain * (quick + common) + slow
         likely = np.clip(0.93 + 0.04 * drift((frames,), step_s, _SLOW_S, rng), 0.5, 1.0)
         score[:, hand] = likely[:, None]
@@ -119,13 +121,13 @@ def detected(
             # A fast hand is lost more easily.
             odds = np.cumsum(1.0 + np.broadcast_to(speed, frames) / unit)
             first = min(int(np.searchsorted(odds, rng.random() * odds[-1])), frames - 1)
-            length = 1 + round(noise.lost_s * float(np.exp(rng.normal())) / step_s)
+            length = 1 + round(noise.lost_s * float(np.exp(1.2 * rng.normal())) / step_s)
             xy[first : first + length, hand] = np.nan
         if np.isfinite(xy[:, _ARM_WRISTS[side], 0]).any():
             score[:, _ARM_WRISTS[side]] *= 0.9
     body_px = _BODY_JITTER * (max(units) * noise.jitter * 4 + noise.floor_px)
     xy[:, BODY] += body_px * drift((frames, 25, 2), step_s, _QUICK_S, rng)
-    xy[:, BODY] += 2 * body_px * drift((frames, 25, 2), step_s, _SLOW_S, rng)
+    xy[:, BODY] += 2 * body_px * sway((frames, 25, 2), step_s, _SLOW_S, rng)
     for _ in range(rng.poisson(noise.swaps_per_s * frames * step_s)):
         first = int(rng.integers(frames))
         rows = slice(first, first + 1 + int(rng.exponential(0.1) / step_s))

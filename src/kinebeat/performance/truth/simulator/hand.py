@@ -19,11 +19,11 @@ TIPS = (4, 8, 12, 16, 20)
 """The fingertips among the joints, thumb first."""
 KNUCKLES_M = np.array(
     [
-        [-0.028, 0.023, -0.006],
-        [-0.022, 0.081, 0.004],
-        [0.000, 0.080, 0.006],
-        [0.018, 0.077, 0.003],
-        [0.034, 0.067, -0.003],
+        [-0.026, 0.021, -0.006],
+        [-0.022, 0.071, 0.004],
+        [0.000, 0.070, 0.006],
+        [0.018, 0.067, 0.003],
+        [0.034, 0.058, -0.003],
     ]
 )
 """(5, 3) the root of each finger, from the wrist of a flat hand that points forward: the thumb's is at the wrist."""

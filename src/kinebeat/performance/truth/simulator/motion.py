@@ -61,3 +61,16 @@ def drift(shape: tuple[int, ...], step_s: float, memory_s: float, rng: np.random
     white = rng.standard_normal(shape)
     white[1:] *= np.sqrt(1 - like**2)
     return np.asarray(lfilter([1.0], [1.0, -like], white, axis=0), np.float64)
+
+
+def sway(shape: tuple[int, ...], step_s: float, memory_s: float, rng: np.random.Generator) -> Floats:
+    """The same without jerks, as bodies drift: `drift`, filtered once more."""
+    from scipy.signal import lfilter, lfilter_zi
+
+    like = float(np.exp(-step_s / memory_s))
+    rough = drift(shape, step_s, memory_s, rng)
+    begin = rough[:1] * lfilter_zi([1 - like], [1.0, -like])[0]
+    smooth, _ = lfilter([1 - like], [1.0, -like], rough, axis=0, zi=begin)
+    # Of noise with autocorrelation a^|k| such a filter leaves the variance (1 - a) (1 + a^2) / ((1 + a) (1 - a^2)).
+    left = (1 - like) * (1 + like**2) / ((1 + like) * (1 - like**2))
+    return np.asarray(smooth / np.sqrt(left), np.float64)

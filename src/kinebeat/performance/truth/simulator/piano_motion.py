@@ -11,7 +11,7 @@ import numpy as np
 
 from kinebeat.performance.piano_keys import IS_BLACK, LOWEST_PITCH
 from kinebeat.performance.truth.simulator.hand import KNUCKLES_M, joints_of, pointing
-from kinebeat.performance.truth.simulator.motion import PEAK_SPEED, drift, glide, window
+from kinebeat.performance.truth.simulator.motion import PEAK_SPEED, glide, sway, window
 from kinebeat.performance.truth.simulator.piano_plan import KEY_M, POINTING_M, REST_M
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INDEX = 1
 _KEY_DEPTH_M, _BLACK_TOP_M = 0.009, 0.012
-_REACH_M = 0.157  # from the wrist to the resting tip of the middle finger of an arched hand
+_REACH_M = 0.145  # from the wrist to the resting tip of the middle finger of an arched hand
 _WRIST_M = 0.05  # above the keys
 _HOVER_M = np.array([0.008, 0.012, 0.012, 0.012, 0.010])
 _ELBOW_M = (0.22, -0.40)  # from the middle of the body, and from the keys' front
@@ -57,19 +57,19 @@ def move_hand(plan: HandPlan, times_s: Floats, style: PianoStyle, rng: np.random
     else:
         hand, share, hops = _hand_path(plan, times_s, turn, style, rng)
     loose = style.loose * style.size
-    hand = hand + 0.0025 * loose * drift(hand.shape, step_s, 0.6, rng)
+    hand = hand + 0.004 * loose * sway(hand.shape, step_s, 0.3, rng)
     hop = hops * np.sin(np.pi * share) ** 2
-    hand[:, 1] -= 0.4 * hop
+    hand[:, 1] -= 0.15 * hop
     press = _presses(plan, times_s)
-    lift = hop + 0.004 * loose * drift(hand.shape[:1], step_s, 0.8, rng)
-    yaw = _yaw(hand, sign, style, rng) + 0.03 * loose * drift(hand.shape[:1], step_s, 1.5, rng)
+    lift = hop + 0.004 * loose * sway(hand.shape[:1], step_s, 0.8, rng)
+    yaw = _yaw(hand, sign, style, rng) + 0.04 * loose * sway(hand.shape[:1], step_s, 0.7, rng)
     back = pointing(yaw, np.array([[0.0, style.size * _REACH_M, 0.0]]))[:, 0]
     # A stroke goes through the hand: the wrist sinks and comes forward a little.
     weight = press.sum(axis=1).clip(0, 2)
     wrist = np.stack(
         [
             hand[:, 0] - back[:, 0],
-            hand[:, 1] - back[:, 1] + 0.002 * weight,
+            hand[:, 1] - back[:, 1] + 0.0005 * weight,
             style.size * _WRIST_M + lift - 0.004 * weight,
         ],
         axis=1,
@@ -98,11 +98,11 @@ def _hand_path(
     way = np.linalg.norm(np.diff(places, axis=0), axis=1)
     gap = np.diff(at)
     least = PEAK_SPEED * way / style.fastest_m_s
-    lead = style.lead_s * rng.random(len(gap))
-    lead = np.minimum(lead, np.minimum(0.35 * gap, np.maximum(gap - 0.03 - least, 0.0)))
+    lead = style.lead_s * rng.uniform(0.2, 1.0, len(gap))
+    lead = np.minimum(lead, np.minimum(0.4 * gap, np.maximum(gap - 0.03 - least, 0.0)))
     arrive = at[1:] - lead
     room = arrive - at[:-1] - 0.02
-    wish = (0.12 + 0.9 * np.sqrt(way)) * np.exp(0.25 * rng.standard_normal(len(gap)))
+    wish = (0.18 + 1.2 * np.sqrt(way)) * np.exp(0.25 * rng.standard_normal(len(gap)))
     latest = arrive - np.minimum(np.maximum(wish, least), room)
     earliest = np.maximum(at[:-1] + 0.02, np.minimum(until[:-1], latest))
     depart = np.minimum(earliest + rng.beta(0.8, 1.5, len(gap)) * np.maximum(latest - earliest, 0.0), latest)
@@ -152,7 +152,7 @@ def _idle_tips(
     spread = pointing(0.5 * yaw, np.concatenate([rest, np.zeros((5, 1))], axis=1))
     high = _HOVER_M * rng.uniform(0.5, 1.6, 5) + lift[:, None]
     idle: Floats = np.concatenate([hand[:, None] + spread[..., :2], high[..., None]], axis=2)
-    idle += 0.002 * style.loose * drift(idle.shape, step_s, 0.35, rng)
+    idle += 0.002 * style.loose * sway(idle.shape, step_s, 0.35, rng)
     # Neighbours go along with a finger that strikes; the others rise a little.
     along = np.zeros_like(press)
     along[:, 1:] += press[:, :-1]
@@ -160,7 +160,7 @@ def _idle_tips(
     idle[..., 2] -= 0.003 * along
     if style.one_finger:
         fist = wrist[:, None] + pointing(yaw, style.size * (KNUCKLES_M + np.array([0.0, 0.016, -0.024])))
-        fist[:, 0] = wrist + pointing(yaw, style.size * np.array([[-0.016, 0.078, -0.024]]))[:, 0]
+        fist[:, 0] = wrist + pointing(yaw, style.size * np.array([[-0.016, 0.068, -0.024]]))[:, 0]
         curl = np.clip(style.curl + 0.1 * rng.standard_normal(5), 0.0, 1.0)
         curl[_INDEX] = 0.0
         idle += curl[:, None] * (fist - idle)
@@ -181,7 +181,7 @@ def _strike(
         loud = plan.notes.velocity[own] / 127.0
         top = np.where(IS_BLACK[plan.notes.pitch[own] - LOWEST_PITCH], _BLACK_TOP_M, 0.0)
         before = np.concatenate([[-np.inf], off[:-1]])
-        rise = np.maximum(on - rng.uniform(0.06, 0.2, len(on)), before)
+        rise = np.maximum(on - rng.uniform(0.08, 0.35, len(on)), before)
         after = np.concatenate([on[1:], [np.inf]])
         fall = np.minimum(off + rng.uniform(0.06, 0.15, len(on)), after)
         lifted = style.lift_m * (0.2 + loud) * rng.uniform(0.3, 1.0, len(on))

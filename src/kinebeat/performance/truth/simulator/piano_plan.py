@@ -31,7 +31,7 @@ KEY_M = 0.0235
 """Width of a white key."""
 LENGTH_M = KEY_LENGTH_U * KEY_M
 """How long it is."""
-REST_M = np.array([[-0.046, -0.050], [-0.0225, -0.008], [0.0, 0.0], [0.0225, -0.007], [0.043, -0.030]])
+REST_M = np.array([[-0.048, -0.044], [-0.0225, -0.008], [0.0, 0.0], [0.0225, -0.007], [0.044, -0.028]])
 """(5, 2) where a right hand's fingertips rest, from the middle finger's: five neighbouring white keys."""
 POINTING_M = np.array([-0.024, 0.012])
 """The same of an index finger that plays alone."""
@@ -63,11 +63,11 @@ class PianoStyle:
     hands: str = "both"
     one_finger: bool = False
     size: float = 1.0
-    row_v: float = 0.42
-    scatter_u: float = 0.12
+    row_v: float = 0.3
+    scatter_u: float = 0.14
     fastest_m_s: float = 2.5
-    lead_s: float = 0.08
-    lift_m: float = 0.02
+    lead_s: float = 0.15
+    lift_m: float = 0.01
     loose: float = 1.0
     curl: float = 0.8
     body_u: float = 26.0
@@ -79,12 +79,12 @@ def draw_style(rng: np.random.Generator, *, one_finger_share: float = 0.3) -> Pi
     return PianoStyle(
         hands=str(rng.choice(["both", "left", "right"], p=[0.76, 0.08, 0.16])),
         one_finger=one_finger,
-        size=float(np.clip(rng.normal(1.0, 0.07), 0.8, 1.2)),
-        row_v=float(np.clip(rng.normal(0.34 if one_finger else 0.44, 0.09), 0.12, 0.7)),
-        scatter_u=float(rng.uniform(0.06, 0.16)),
+        size=float(np.clip(rng.normal(0.96, 0.06), 0.8, 1.15)),
+        row_v=float(np.clip(rng.normal(0.2 if one_finger else 0.31, 0.09), 0.05, 0.6)),
+        scatter_u=float(rng.uniform(0.08, 0.22)),
         fastest_m_s=float(rng.uniform(1.8, 3.0)),
-        lead_s=float(rng.uniform(0.02, 0.15)),
-        lift_m=float(rng.uniform(0.008, 0.04)),
+        lead_s=float(rng.uniform(0.03, 0.3)),
+        lift_m=float(rng.uniform(0.003, 0.02)),
         loose=float(np.exp(0.4 * rng.normal())),
         curl=float(rng.uniform(0.3, 1.0)),
         body_u=float(rng.normal(26.0, 2.5)),
@@ -193,14 +193,14 @@ def _aim(notes: Notes, finger: Ints, sign: float, style: PianoStyle, rng: np.ran
     key = notes.pitch - LOWEST_PITCH
     black = IS_BLACK[key]
     u = CENTRE_U[key] + np.clip(style.scatter_u * rng.standard_normal(len(key)), -0.35, 0.35) * WIDTH_U[key]
-    v = style.row_v + _rest(style)[finger, 1] / LENGTH_M + 0.03 * rng.standard_normal(len(key))
-    on_black = np.clip(np.maximum(v, BLACK_FROM_V + 0.08 + 0.06 * rng.random(len(key))), 0.0, 0.92)
+    v = style.row_v + _rest(style)[finger, 1] / LENGTH_M + 0.07 * rng.standard_normal(len(key))
+    on_black = np.clip(np.maximum(v, BLACK_FROM_V + 0.03 + 0.1 * rng.random(len(key))), 0.0, 0.92)
     # Between black keys there is room for a finger, but many stay in front of them.
     deep = v > BLACK_FROM_V - 0.03
     between = deep & (rng.random(len(key)) < 0.6)
     low, high = _narrow(key)
     u = np.where(between & ~black, np.clip(u, low + 0.08, high - 0.08), u)
-    on_white = np.clip(np.where(deep & ~between, BLACK_FROM_V - 0.03, v), 0.05, 0.85)
+    on_white = np.clip(np.where(deep & ~between, BLACK_FROM_V - 0.03, v), 0.03, 0.85)
     return np.stack([sign * u * KEY_M, np.where(black, on_black, on_white) * LENGTH_M], axis=1)
 
 
