@@ -143,6 +143,7 @@ def train(
     shape: str = "small",
     recipe: Recipe | None = None,
     config: NetConfig | None = None,
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Train one network and keep its best weights.
 
@@ -153,6 +154,7 @@ def train(
         shape: a key of `SHAPES`.
         recipe: instead of the shape's.
         config: of the network, instead of the shape's.
+        start: folder of a training whose best weights are begun with.
 
     Returns:
         The last validation's figures.
@@ -176,6 +178,8 @@ def train(
     asked = whole(checked, plan.drawing.batch)
     where = session.begin()
     net = PerformanceNet(build).to(where)
+    if start is not None:
+        net.load_state_dict(read_best(start)["net"])
     batches = Batches(learned, plan.drawing, session.seed)
     truths = truths_of(checked)
 
@@ -190,7 +194,12 @@ def train(
         loss_of=loss_of,
         validate=lambda averaged: validate(averaged, asked, truths),
         merit=lambda figures: figures.get("note_f", 0.0) - figures["val_words"],
-        about={"config": asdict(build), "variant": variant, "shape": shape},
+        about={
+            "config": asdict(build),
+            "variant": variant,
+            "shape": shape,
+            "start": None if start is None else start.name,
+        },
     )
 
 
@@ -217,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, help="steps of the training")
     parser.add_argument("--batch", type=int, help="clips in a batch")
     parser.add_argument("--rate", type=float, help="highest learning rate")
+    parser.add_argument("--start", type=Path, help="folder of a training to begin with")
     parser.add_argument("--real", type=float, help="share of the clips that are of films")
     options = parser.parse_args(arguments)
     plan = RECIPES[options.shape]
@@ -227,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         session_from(options),
         variant=options.variant,
         shape=options.shape,
+        start=options.start,
         recipe=replace(plan, drawing=replace(plan.drawing, **drawn), **chosen),
     )
 
