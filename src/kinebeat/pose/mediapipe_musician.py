@@ -10,8 +10,9 @@ import numpy as np
 
 from kinebeat import video_in
 from kinebeat.pose import chunks
+from kinebeat.pose.hand_follower import HAND_POINTS
 from kinebeat.pose.mediapipe_pose import Joined
-from kinebeat.pose.musician_worker import HAND_POINTS, HANDS, POINTS
+from kinebeat.pose.musician_worker import HANDS, POINTS
 from kinebeat.pose.worker import LANDMARKS, SlotShape
 
 if TYPE_CHECKING:

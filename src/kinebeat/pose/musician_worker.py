@@ -1,8 +1,8 @@
 """What a worker process does with a musician's pictures: both hands, and the body where there is one.
 
-One record of `POINTS` points is made per picture: the 33 points of the body, then for each of `HANDS` hands its 21
-points and one more, (share of the evidence that it is a right hand, 0, how sure of it MediaPipe is), and last one
-point whose first value is the number of hands in the picture where all were counted, NaN elsewhere.
+One record of `POINTS` points is made per picture: the 33 points of the body, then for each of `HANDS` hands its 22 as
+`kinebeat.pose.hand_follower` gives them, with places as shares of the picture, and last one point whose first value is
+the number of hands in the picture where all were counted. All is NaN where nothing was found.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kinebeat.pose.hand_follower import HAND_POINTS, HandFollower, distinct, follow, hands_in
+from kinebeat.pose.hand_region import search_regions
 from kinebeat.pose.worker import LANDMARKS, LOOK_FRAMES, new_scenes, only, upright_rgb
 
 if TYPE_CHECKING:
@@ -20,28 +22,55 @@ if TYPE_CHECKING:
 
     from kinebeat.pose.worker import Find, SlotShape, SlotViews
 
-HANDS, HAND_POINTS = 2, 21
+    Picture = Callable[[int], NDArray[np.uint8]]
+
+HANDS = 2
 POINTS = LANDMARKS + HANDS * (HAND_POINTS + 1) + 1
 COUNTED_HANDS = 4
 """Hands that are looked for where they are counted, so that a second player is noticed."""
-# Where in a chunk the hands are counted and a body is looked for.
+# Where in a chunk all hands are counted and a body is looked for.
 _LOOKS = (0.1, 0.5, 0.9)
-# Two hands are one where their points are nearer to each other than this part of their size.
-_SAME_HAND = 0.35
-# Mean visibility of the face and the shoulders under which no body is in the picture.
+# In every so-many-th picture hands are sought while fewer than two are followed.
+_SEARCH_EVERY = 8
+# A hand that is followed is believed from a lower score on than MediaPipe's 0.5: fast hands are blurred.
+_LEAST_PALM = 0.3
+# Mean visibility of head and shoulders under which no body is in the picture, and of a wrist under which it is not.
 _LEAST_VISIBILITY = 0.5
 _HEAD_AND_SHOULDERS = slice(0, 13)
-# A torso is longer than this many hands, from wrist to finger tip, however it is turned.
-_TORSO_HANDS = 1.3
-# Pictures after MediaPipe took one hand for two until it is made to look again.
-_PATIENCE = 8
+_SHOULDERS, _WRISTS, _HIPS = [11, 12], [15, 16], [23, 24]
+# What a body that sits or stands moves (torsos) and grows (a logarithm) in a chunk, at most.
+_STAYS_TORSOS, _STAYS_LOG_SCALE = 0.6, 0.35
+# A torso is longer than this many hands, from wrist to finger tip, however it is turned; and a hand is no farther from
+# a wrist of the body than its own length and this part of the torso.
+_TORSO_HANDS, _FROM_WRIST = 1.3, 0.3
 
 
 class Body(NamedTuple):
-    """A body in one picture, in pixels: the middle of its shoulders (2,) and the length of its torso."""
+    """A body in one picture, in pixels: the middle of its shoulders (2,), its torso's length, its wrists (2, 2)."""
 
     neck: NDArray[np.float64]
     torso: float
+    wrists: NDArray[np.float64]
+
+
+class BodyFollower:
+    """MediaPipe Pose, which follows one body and can be made to forget it."""
+
+    def __init__(self, graph: Any, blank: NDArray[np.uint8]) -> None:
+        self._graph, self._blank = graph, blank
+        self.following = False
+
+    def forget(self) -> None:
+        """Start afresh; see `kinebeat.pose.worker.body_finder`."""
+        if self.following:
+            self._graph.process(self._blank)
+        self.following = False
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """(33, 3) the body in the next picture, x and y as shares of it, and visibility; None for none."""
+        found = self._graph.process(rgb).pose_landmarks
+        self.following = found is not None
+        return np.array([(p.x, p.y, p.visibility) for p in found.landmark], np.float32) if self.following else None
 
 
 def musician_finder(shape: SlotShape) -> Find:
@@ -52,87 +81,83 @@ def musician_finder(shape: SlotShape) -> Find:
 
     cv2.setNumThreads(1)
     blank = shape.blank()
-    following = Hands(max_num_hands=HANDS, model_complexity=1, min_detection_confidence=0.3)
-    counting = Hands(static_image_mode=True, max_num_hands=COUNTED_HANDS, model_complexity=1)
-    looking = Pose(static_image_mode=True, model_complexity=1)
-    body = Pose(model_complexity=1, smooth_landmarks=False)
+    size = np.array([blank.shape[1], blank.shape[0]])
+    followers = [HandFollower(Hands(max_num_hands=1, min_detection_confidence=_LEAST_PALM)) for _ in range(HANDS)]
+    counting = Hands(static_image_mode=True, max_num_hands=COUNTED_HANDS)
+    pose = BodyFollower(Pose(model_complexity=1, smooth_landmarks=False), blank)
 
     def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
         marks = new_scenes(cv2, slot, frames, shape)
-        slot.poses[:frames] = np.nan
-        visible = np.flatnonzero(marks >= 0)
-        if not len(visible):
-            return
+        poses = slot.poses[:frames]
+        poses[:] = np.nan
 
         def picture(i: int) -> NDArray[np.uint8]:
             return upright_rgb(cv2, slot.pictures[i], shape)
 
+        def search(rgb: NDArray[np.uint8], wrists: NDArray[np.float64], torso_px: float) -> NDArray[np.float32]:
+            regions = search_regions(wrists, torso_px, (rgb.shape[1], rgb.shape[0]))
+            return distinct(np.concatenate([hands_in(counting.process, rgb, region) for region in regions]))
+
+        looked: dict[int, NDArray[np.float32]] = {}
         bodies = []
-        for i in visible[np.unique((np.array(_LOOKS) * len(visible)).astype(int))].tolist():
+        for i in spread(marks, _LOOKS):
             rgb = picture(i)
-            hands = distinct(hands_in(counting, rgb), rgb.shape)
-            slot.poses[i, -1, 0] = len(hands)
-            bodies.append(body_seen(looking, rgb, hands))
-        _follow_hands(following, blank, slot.poses, marks, picture)
-        if stays([body for body in bodies if body is not None]):
-            _follow_body(body, blank, slot.poses, marks, picture, shape.body_every, look_in)
+            looked[i] = search(rgb, np.zeros((0, 2)), float("nan"))
+            poses[i, -1, 0] = len(looked[i])
+            body = body_in(pose, rgb)
+            if body is not None and fits(body, looked[i]):
+                bodies.append(body)
+        torso_px = float("nan")
+        if stays(bodies):
+            torso_px = float(np.median([body.torso for body in bodies]))
+            follow_body(pose, poses, marks, picture, shape.body_every, look_in)
+
+        def hands_at(i: int, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+            if len(looked.get(i, ())):
+                return looked[i]
+            wrists = poses[i, _WRISTS]
+            return search(rgb, wrists[wrists[:, 2] > _LEAST_VISIBILITY, :2] * size, torso_px)
+
+        follow_hands(followers, hands_at, poses, marks, picture)
 
     return find
 
 
-def hands_in(hands: Any, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(H, 22, 3) the hands MediaPipe finds in a picture."""
-    found = hands.process(rgb)
-    if not found.multi_hand_landmarks:
-        return np.zeros((0, HAND_POINTS + 1, 3), np.float32)
-    result = []
-    for points, sides in zip(found.multi_hand_landmarks, found.multi_handedness, strict=True):
-        side = sides.classification[0]
-        # MediaPipe takes every picture for a mirrored one: what it calls left is a right hand.
-        right = side.score if side.label == "Left" else 1 - side.score
-        result.append([(p.x, p.y, side.score) for p in points.landmark] + [(right, 0.0, side.score)])
-    return np.array(result, np.float32)
+def spread(marks: NDArray[np.int8], shares: tuple[float, ...]) -> list[int]:
+    """Some of the pictures of a chunk that show something, at shares of their number."""
+    visible = np.flatnonzero(marks >= 0)
+    return np.unique(visible[(np.array(shares) * len(visible)).astype(int)]).tolist() if len(visible) else []
 
 
-def distinct(hands: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """The hands (H, 22, 3) without those that lie on a surer one; `size` is (height, width, ...) in pixels."""
-    kept: list[int] = []
-    xy = hands[:, :HAND_POINTS, :2] * np.array([size[1], size[0]], np.float32)
-    for i in np.argsort(-hands[:, HAND_POINTS, 2], kind="stable").tolist():
-        if all(not same_hand(xy[i], xy[k]) for k in kept):
-            kept.append(i)
-    return hands[sorted(kept)]
-
-
-def same_hand(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
-    """Whether (21, 2) and (21, 2), in pixels, are the same hand seen twice."""
-    side = max(float(np.ptp(a, axis=0).max()), float(np.ptp(b, axis=0).max()), 1e-9)
-    return float(np.linalg.norm(a - b, axis=-1).mean()) < _SAME_HAND * side
-
-
-def body_seen(looking: Any, rgb: NDArray[np.uint8], hands: NDArray[np.float32]) -> Body | None:
-    """Where MediaPipe sees a body in a picture, unless it cannot be one.
-
-    Over the keyboard of a piano it sees bodies in hands, sleeves and knees, and is quite sure of them. A player's
-    body has head and shoulders in the picture, is larger than his hands, and they are where its wrists are.
-    """
-    found = looking.process(rgb).pose_landmarks
-    if found is None:
+def body_in(pose: BodyFollower, rgb: NDArray[np.uint8]) -> Body | None:
+    """Where MediaPipe sees a body in a picture, if head and shoulders are in it."""
+    pose.forget()
+    points = pose(rgb)
+    if points is None:
         return None
-    points = np.array([(p.x, p.y, p.visibility) for p in found.landmark])
     inside = ((points[:, :2] > 0) & (points[:, :2] < 1)).all(axis=1)
     if np.where(inside, points[:, 2], 0)[_HEAD_AND_SHOULDERS].mean() < _LEAST_VISIBILITY:
         return None
-    size = np.array([rgb.shape[1], rgb.shape[0]])
-    xy = points[:, :2] * size
-    shoulders, hips = xy[[11, 12]], xy[[23, 24]]
-    torso = max(np.linalg.norm(shoulders.mean(0) - hips.mean(0)), 1.4 * np.linalg.norm(shoulders[0] - shoulders[1]))
-    for hand in hands[:, :HAND_POINTS, :2] * size:
-        hand_size = np.ptp(hand, axis=0).max()
-        to_wrist = np.linalg.norm(xy[[15, 16]] - hand[0], axis=-1).min()
-        if torso < _TORSO_HANDS * hand_size or to_wrist > hand_size + 0.3 * torso:
-            return None
-    return Body(shoulders.mean(0), float(torso))
+    xy = points[:, :2] * np.array([rgb.shape[1], rgb.shape[0]])
+    shoulders, hips = xy[_SHOULDERS], xy[_HIPS]
+    long = np.linalg.norm(shoulders.mean(axis=0) - hips.mean(axis=0))
+    wide = np.linalg.norm(shoulders[0] - shoulders[1])
+    return Body(shoulders.mean(axis=0), float(max(long, 1.4 * wide)), xy[_WRISTS])
+
+
+def fits(body: Body, hands: NDArray[np.float32]) -> bool:
+    """Whether a body and the hands (H, 22, 3), pixels, in the same picture can be one person's.
+
+    Over the keyboard of a piano MediaPipe sees bodies in hands, sleeves and knees, and is quite sure of them. A
+    player's body is larger than his hands, and some of them are where its wrists are.
+    """
+    if not len(hands):
+        return True
+    xy = hands[:, :HAND_POINTS, :2]
+    hand_px = np.ptp(xy, axis=1).max(axis=1)
+    off = np.linalg.norm(body.wrists - xy[:, :1], axis=-1).min(axis=1)
+    near = off < hand_px + _FROM_WRIST * body.torso
+    return bool(near.any() and body.torso > _TORSO_HANDS * np.median(hand_px))
 
 
 def stays(bodies: list[Body]) -> bool:
@@ -142,65 +167,67 @@ def stays(bodies: list[Body]) -> bool:
     torso = np.array([body.torso for body in bodies])
     at = np.array([body.neck for body in bodies])
     middle = np.median(torso)
-    near = np.linalg.norm(at - np.median(at, axis=0), axis=-1) < 0.6 * middle
-    alike = np.abs(np.log(torso / middle)) < 0.35
+    near = np.linalg.norm(at - np.median(at, axis=0), axis=-1) < _STAYS_TORSOS * middle
+    alike = np.abs(np.log(torso / middle)) < _STAYS_LOG_SCALE
     return int((near & alike).sum()) >= 2
 
 
-def _follow_hands(
-    hands: Any,
-    blank: NDArray[np.uint8],
+def follow_hands(
+    followers: list[HandFollower],
+    hands_at: Callable[[int, NDArray[np.uint8]], NDArray[np.float32]],
     into: NDArray[np.float32],
     marks: NDArray[np.int8],
-    picture: Callable[[int], NDArray[np.uint8]],
+    picture: Picture,
 ) -> None:
-    hands.process(blank)
-    patience = 0
+    """Fill in the hands of all pictures that show something; `hands_at` seeks hands (H, 22, 3), pixels, in one."""
+    for follower in followers:
+        follower.stop()
+    next_search = 0
     for i in np.flatnonzero(marks >= 0).tolist():
         if marks[i] == 1:
-            hands.process(blank)
+            next_search = i
+            for follower in followers:
+                follower.stop()
         rgb = picture(i)
-        found = hands_in(hands, rgb)
-        single = distinct(found, rgb.shape)
-        if len(single) < len(found) and patience <= 0:
-            hands.process(blank)
-            single = distinct(hands_in(hands, rgb), rgb.shape)
-            patience = _PATIENCE
-        patience -= 1
-        into[i, LANDMARKS : LANDMARKS + len(single) * (HAND_POINTS + 1)] = single.reshape(-1, 3)
+        found = None
+        if i >= next_search and not all(follower.active for follower in followers):
+            found = hands_at(i, rgb)
+            next_search = i + _SEARCH_EVERY
+        hands = follow(followers, rgb, found)
+        for k, hand in enumerate(hands):
+            hand[:HAND_POINTS, :2] /= np.array([rgb.shape[1], rgb.shape[0]], np.float32)
+            at = LANDMARKS + k * (HAND_POINTS + 1)
+            into[i, at : at + HAND_POINTS + 1] = hand
 
 
-def _follow_body(
-    pose: Any,
-    blank: NDArray[np.uint8],
+def follow_body(
+    pose: BodyFollower,
     into: NDArray[np.float32],
     marks: NDArray[np.int8],
-    picture: Callable[[int], NDArray[np.uint8]],
+    picture: Picture,
     every: int,
     look_in: list[float] | None,
 ) -> None:
-    """Follow the body in every so-many-th picture; between two of them it moves evenly."""
-    pose.process(blank)
-    tracking = False
+    """Follow the body in every so-many-th picture of a scene; between two of them it moves evenly."""
+    pose.forget()
     last: int | None = None
-    for i in range(len(marks)):
-        if marks[i] < 0:
+    for i, mark in enumerate(marks.tolist()):
+        if mark < 0:
             last = None
             continue
-        if marks[i] == 1 and tracking:
-            pose.process(blank)
-            tracking = False
-        if last is not None and marks[i] == 0 and i % every and i + 1 < len(marks) and marks[i + 1] == 0:
+        if mark == 1:
+            pose.forget()
+            last = None
+        goes_on = i + 1 < len(marks) and marks[i + 1] == 0
+        if last is not None and i - last < every and goes_on:
             continue
         rgb = picture(i)
-        if look_in is not None and not tracking and i < LOOK_FRAMES:
+        if look_in is not None and not pose.following and i < LOOK_FRAMES:
             rgb = only(rgb, look_in)
-        found = pose.process(rgb).pose_landmarks
-        tracking = found is not None
-        if tracking:
-            into[i, :LANDMARKS] = [(p.x, p.y, p.visibility) for p in found.landmark]
-        if last is not None and marks[i] == 0:
-            for k in range(last + 1, i):
-                share = (k - last) / (i - last)
-                into[k, :LANDMARKS] = (1 - share) * into[last, :LANDMARKS] + share * into[i, :LANDMARKS]
+        found = pose(rgb)
+        if found is not None:
+            into[i, :LANDMARKS] = found
+        if last is not None:
+            share = (np.arange(1, i - last, dtype=np.float32) / (i - last))[:, None, None]
+            into[last + 1 : i, :LANDMARKS] = (1 - share) * into[last, :LANDMARKS] + share * into[i, :LANDMARKS]
         last = i
