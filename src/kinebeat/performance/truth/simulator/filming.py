@@ -17,6 +17,8 @@ from kinebeat.performance.truth.simulator.piano_plan import KEY_M, LENGTH_M
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kinebeat.performance.truth.simulator.figure import Figure
+
     Floats = NDArray[np.float64]
 
 FRAME_RATES = (20.0, 24.0, 25.0, 30000 / 1001, 30.0, 60.0)
@@ -25,6 +27,7 @@ _FRAME_RATE_ODDS = (0.35, 0.05, 0.15, 0.2, 0.2, 0.05)
 _SIZES = ((640, 272), (640, 360), (640, 480), (1280, 720), (1920, 1080))
 _FRONT_SIZES = ((640, 360), (640, 480), (1280, 720), (1920, 1080), (720, 1280))
 _NEAREST_M = 0.05
+_UPPER = [*range(8), *range(15, 19), *range(25, 67)]  # head, arms and hands
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,23 +129,30 @@ def draw_keyboard_camera(rng: np.random.Generator, low_u: float, high_u: float) 
     )
 
 
-def draw_front_camera(rng: np.random.Generator, middle_m: tuple[float, float, float], tall_m: float) -> Camera:
-    """A camera in front of a player, from anywhere that shows the instrument.
+def film_from_front(places_m: Floats, figure: Figure, rng: np.random.Generator) -> Camera:
+    """A camera in front of a player: all of the body, or from the hips or the waist up; hands and head are in it.
 
     Args:
-        rng: where it comes from.
-        middle_m: middle of what is to be seen.
-        tall_m: how much of the height about it has to be in the picture.
+        places_m: (T, 67, 3) joints of the player.
+        figure: who plays.
+        rng: where chance comes from.
     """
+    upper = places_m[:, _UPPER].reshape(-1, 3)
+    low, high = np.nanpercentile(upper, [1, 99], axis=0)
+    bottom = {"all": 0.0, "knees": 0.35, "hips": min(figure.hip_m, float(low[2])) - 0.05}
+    bottom_m = bottom[str(rng.choice(list(bottom), p=(0.25, 0.3, 0.45)))]
+    top_m = max(figure.neck_m + 0.35, float(high[2]) + 0.05)
     width, height = size = _FRONT_SIZES[int(rng.choice(len(_FRONT_SIZES), p=(0.2, 0.2, 0.3, 0.2, 0.1)))]
-    shown_m = tall_m * rng.uniform(1.05, 1.7)
+    tall_m = (top_m - bottom_m) * rng.uniform(1.0, 1.35)
+    wide_m = (float(high[0] - low[0]) + 0.2) * rng.uniform(1.0, 1.3)
+    azimuth = np.deg2rad(np.clip(rng.normal(0.0, 20.0), -55, 55))
     return camera(
         size=size,
-        aim_m=middle_m,
-        px_per_m=min(height / shown_m, width / (0.75 * shown_m)),
-        distance_m=float(rng.uniform(1.3, 4.5)),
-        azimuth_rad=float(np.deg2rad(rng.normal(0.0, 22.0))),
-        elevation_rad=float(np.deg2rad(rng.normal(4.0, 7.0))),
+        aim_m=(float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2, (bottom_m + top_m) / 2),
+        px_per_m=min(height / tall_m, width / wide_m),
+        distance_m=float(rng.uniform(1.6, 5.0)),
+        azimuth_rad=float(azimuth),
+        elevation_rad=float(np.deg2rad(rng.normal(4.0, 6.0))),
         roll_rad=float(np.deg2rad(rng.normal(0.0, 2.0))),
-        centre=(float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.45, 0.55))),
+        centre=(float(rng.uniform(0.47, 0.53)), 0.5),
     )

@@ -9,10 +9,14 @@ import numpy as np
 from kinebeat.errors import OptionError
 from kinebeat.performance.instruments import INSTRUMENTS
 from kinebeat.performance.keyboard import Keyboard
+from kinebeat.performance.truth.simulator.bellows import play_bellows
+from kinebeat.performance.truth.simulator.bowed import play_bowed
 from kinebeat.performance.truth.simulator.detector import LAYOUT, detected, draw_noise, shown
-from kinebeat.performance.truth.simulator.filming import draw_fps
+from kinebeat.performance.truth.simulator.filming import draw_fps, film_from_front
 from kinebeat.performance.truth.simulator.piano import film_from_above, play_piano, white_keys_shown
+from kinebeat.performance.truth.simulator.plucked import play_plucked
 from kinebeat.performance.truth.simulator.stage import Simulated
+from kinebeat.performance.truth.simulator.winds import play_wind
 from kinebeat.pose.track import PoseTrack
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from kinebeat.performance.truth.simulator.piano_plan import PianoStyle
 
 _AFTER_S = 2.0
+_PLAYERS = {"bowed": play_bowed, "plucked": play_plucked, "wind": play_wind, "bellows": play_bellows}
 
 
 def simulate(
@@ -64,9 +69,16 @@ def simulate(
         raise OptionError(f"a film of two pictures or more was expected, got {duration_s} s at {fps} pictures a second")
     times_s = np.arange(int(duration_s * fps)) / fps
     notes = notes[notes.onset_s < times_s[-1]]
-    places, played, joint = play_piano(notes, times_s, rng, style)
-    camera = film_from_above(places, rng) if camera is None else camera
-    keyboard = Keyboard(camera.to_keys(), *white_keys_shown(camera), 1.0, True, False)
+    keyboard = None
+    family = INSTRUMENTS[instrument].family
+    if family == "keys":
+        places, played, joint = play_piano(notes, times_s, rng, style)
+        camera = film_from_above(places, rng) if camera is None else camera
+        keyboard = Keyboard(camera.to_keys(), *white_keys_shown(camera), 1.0, True, False)
+    else:
+        in_range = (notes.pitch >= INSTRUMENTS[instrument].lowest) & (notes.pitch <= INSTRUMENTS[instrument].highest)
+        places, played, joint, figure = _PLAYERS[family](notes[in_range], instrument, times_s, rng)
+        camera = film_from_front(places, figure, rng) if camera is None else camera
     xy = shown(camera.project(places), camera.size)
     noise = draw_noise(rng) if noise is None else noise
     found, score = detected(xy, times_s, noise, rng)

@@ -58,9 +58,9 @@ class NeckCosts(NamedTuple):
     open: float = 0.6
     shift: float = 1.0
     far: float = 0.12
-    cross: float = 0.5
+    cross: float = 0.8
     slide: float = 0.8
-    stretch: float = 0.3
+    stretch: float = 1.0
 
 
 COSTS = NeckCosts()
@@ -175,7 +175,7 @@ def _cheapest(layers: list[tuple[_State, ...]], at_s: list[float], costs: NeckCo
         cost = haste * (costs.shift * (move > 0) + costs.far * move)
         cost += costs.cross * np.abs(now[:, 1][None] - before[:, 1][:, None])
         same = (now[:, 2][None] == before[:, 2][:, None]) & (now[:, 2][None] > 0)
-        cost += costs.slide * (same & ((move > 0) | (now[:, 1][None] != before[:, 1][:, None])))
+        cost += costs.slide * (same & (now[:, 4][None] != before[:, 4][:, None]))
         cost += total[:, None] + now[:, 3][None]
         best = cost.argmin(axis=0)
         back.append(best)
@@ -192,8 +192,11 @@ def _cheapest(layers: list[tuple[_State, ...]], at_s: list[float], costs: NeckCo
 
 
 def _table(states: tuple[_State, ...]) -> Floats:
-    """(S, 4) hand, mean string, lowest finger that stops, cost."""
-    rows = [(s.hand, sum(s.string) / len(s.string), min((f for f in s.finger if f), default=0), s.cost) for s in states]
+    """(S, 5) hand, mean string, lowest finger that stops, cost, and how many semitones that finger stops."""
+    rows = []
+    for s in states:
+        finger, semitones = min(((f, t) for f, t in zip(s.finger, s.semitones, strict=True) if f), default=(0, 0))
+        rows.append((s.hand, sum(s.string) / len(s.string), finger, s.cost, semitones))
     return np.array(rows, np.float64)
 
 
