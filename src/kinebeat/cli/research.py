@@ -258,6 +258,11 @@ TRAININGS = {
     "live-drums": ("kinebeat.live.drumming.train", "Train the live drummers"),
     "live-style": ("kinebeat.live.style.train", "Train the network of the live style"),
     "live-style-pairs": ("kinebeat.live.style.pairs", "Pair movement with drums for it"),
+    "performance": ("kinebeat.performance.train", "Train the network that hears musicians"),
+    "performance-corpus": (
+        "kinebeat.performance.truth.build",
+        "Make the players that it learns from",
+    ),
     "drum-genres": ("kinebeat.evaluation.genre.train", "Train the classifier of drum genres"),
 }
 """The verbs of `kinebeat train`: modules that have a command line of their own, and what they do."""

@@ -216,9 +216,11 @@ class SelfAttention(nn.Module):
         new, whole = x.shape[1], key.shape[2]
         at = torch.arange(whole - new, whole, device=x.device)[:, None] - torch.arange(whole, device=x.device)
         places = at.clamp(min=0, max=self.distance.shape[1] - 1)
-        # Of each head, (L, D, N): what each new word asks of the distances to all.
-        table = self.distance[:, places].transpose(2, 3)
-        moved = (query.permute(1, 2, 0, 3) @ table).permute(2, 0, 1, 3)
+        if new == 1:
+            moved = query @ self.distance[:, places[0]].transpose(1, 2)
+        else:
+            by_distance = query @ self.distance.transpose(1, 2)
+            moved = by_distance.gather(3, places.expand(*by_distance.shape[:3], whole))
         scores = (query @ key.transpose(2, 3) + moved) * self.depth**-0.5
         weights = scores.masked_fill(at < 0, NOTHING).softmax(-1)
         return self.out((weights @ value).transpose(1, 2).flatten(2)), (key, value)
