@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from kinebeat.performance.keyboard_depth import OUTSIDE, find_depth, level_view
 from kinebeat.performance.keyboard_ends import place_of, seen_extent
@@ -200,7 +201,7 @@ def _found_in(picture: NDArray[np.uint8], finely: bool) -> Keyboard | None:
 def _lines(away: NDArray[np.float32], angle_deg: float, window_px: int) -> tuple[Turn, Lines | None]:
     """The black keys that rows of a direction show."""
     turn = Turn.by(angle_deg, (away.shape[0], away.shape[1]))
-    runs = dark_runs(away, turn, 2)
+    runs = dark_runs(away, turn, 1)
     return turn, grown(runs, octaves(runs, window_px))
 
 
@@ -224,28 +225,30 @@ def steadiness(pictures: NDArray[np.uint8], keyboard: Keyboard) -> float:
     u = np.arange(keyboard.first, keyboard.last + 1, step_u)
     size, reach = round(_WINDOW_U / step_u), round(_REACH_U / step_u)
     starts = range(reach, len(u) - size - reach + 1, size // 2)
-    if not starts:
-        starts = range(max((len(u) - size) // 2, 0), max((len(u) - size) // 2, 0) + 1)
+    if not starts:  # little more than an octave is seen
+        size = max(len(u) - 2 * reach, 1)
+        starts = range(reach, reach + 1)
     is_black = np.abs(u[:, None] - BLACK_U).min(axis=1) < 0.29
     pattern = np.where(is_black, -1.0, 1.0)
     steady = 0
     for picture in pictures:
         view = level_view(picture, keyboard.to_keys, u, np.linspace(0.5, 0.9, 5)).astype(np.float64)
-        view[view == OUTSIDE] = np.nan
-        seen = np.isfinite(view)
-        levels = np.where(seen.any(axis=0), np.nansum(view, axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
+        inside = view != OUTSIDE
+        levels = np.where(inside, view, 0.0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
         shifts = []
         for start in starts:
-            piece = pattern[start : start + size]
-            moves = [move for move in range(-reach, reach + 1) if 0 <= start + move <= len(u) - len(piece)]
-            likes = [_alike(levels[start + move : start + move + len(piece)], piece) for move in moves]
-            if max(likes) >= _LIKE_KEYS:
-                shifts.append(moves[int(np.argmax(likes))] * step_u)
-        steady += bool(shifts) and float(np.mean(np.abs(shifts) <= _STILL_U)) > 0.5 and len(shifts) >= len(starts) / 4
+            moved = sliding_window_view(levels[start - reach : start + size + reach], size)
+            likes = _alike(moved, pattern[start : start + size])
+            if likes.max() >= _LIKE_KEYS:
+                shifts.append((int(likes.argmax()) - reach) * step_u)
+        still = np.abs(shifts) <= _STILL_U
+        steady += len(shifts) >= len(starts) / 4 and float(np.mean(still)) > 0.5
     return steady / len(pictures)
 
 
-def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Correlation of two rows, 0 where one is flat."""
-    spread = float(a.std() * b.std())
-    return float(((a - a.mean()) * (b - b.mean())).mean()) / spread if spread > 1.0 else 0.0
+def _alike(rows: NDArray[np.float64], pattern: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,) correlations of (M, N) rows with a pattern (N,), 0 where a row is flat."""
+    shape = (pattern - pattern.mean()) / max(float(pattern.std()), 1e-9)
+    spread = rows.std(axis=1)
+    like: NDArray[np.float64] = rows @ shape / rows.shape[1] / np.maximum(spread, 1.0)
+    return like

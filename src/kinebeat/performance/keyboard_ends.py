@@ -6,7 +6,7 @@ ends tell a mirrored picture, because a mirrored A...C reads as E...G.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,6 +42,8 @@ RANGES = (
 # What a mirrored picture costs to believe in, and a key counted wrongly at an end.
 _MIRRORED, _MISCOUNTED = 0.4, 0.6
 _MOST_COST = 1.2
+# How much less the next best place must be believed in for the best to be certain.
+_CERTAIN = 0.15
 # D4, where players sit, in white keys from the left edge of A0.
 _MIDDLE_U = 24.5
 # The part of a white key that is looked at to see whether it is one: before the black keys, off its borders.
@@ -163,7 +165,7 @@ def place_of(extent: Extent, middle_u: float) -> Place:
     ended = extent.first_ends or extent.last_ends
     # without an end only a keyboard too wide for any other place tells where it lies
     if best is not None and best.doubt <= _MOST_COST and (ended or (others > _MOST_COST and not best.mirrored)):
-        return best
+        return replace(best, octave_known=others - best.doubt > _CERTAIN)
     shift = 2 + 7 * round((_MIDDLE_U - 2 - middle_u) / 7)
     # whatever is seen has to be on the piano
     while extent.first + shift < 0 and extent.last + shift + 7 < WHITE_KEYS:

@@ -25,8 +25,10 @@ _NEAR_U = 0.25
 _NARROWEST_U, _WIDEST_U = 0.28, 0.82
 # How many black keys beyond those already found may be looked for in a round, and how many rows.
 _REACH_KEYS, _FIRST_REACH_PX, _MOST_ROUNDS = 4, 4.0, 40
+# Through how many rows runs are traced to see how the keys lean, and how far one may move to the next row, in widths.
+_TRACED_ROWS, _STEP_WIDTHS = 12, 0.45
 # How strongly perspective is held back while little is seen: a weight on its two numbers.
-_RIDGE = 1e-3
+_RIDGE = 1e-4
 # Runs of a black key that are seen in fewer rows than this share of the usual are chance.
 _LEAST_ROWS = 0.3
 LEAST_BLACK_KEYS = 7
@@ -89,6 +91,41 @@ def seed_chain(found: Octaves) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return first + np.arange(count), found.key[start[pick]] + np.arange(count)
 
 
+def _traced(
+    runs: Runs, chain: NDArray[np.int64], keys: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Follow the runs of a row into the rows above and below, however much the keys lean.
+
+    Args:
+        runs: dark runs.
+        chain: those of one row.
+        keys: the black keys they are.
+
+    Returns:
+        `(runs, keys)`: with those of the rows beside it.
+    """
+    rows, start = np.unique(runs.y, return_index=True)
+    end = np.append(start[1:], len(runs.y))
+    middle = int(np.searchsorted(rows, runs.y[chain[0]]))
+    mine, labels = [chain], [keys]
+    for step in (-1, 1):
+        x, lean, key, width = runs.x[chain], np.zeros(len(chain)), keys, runs.width[chain]
+        for row in range(middle + step, middle + step * (_TRACED_ROWS + 1), step):
+            if not 0 <= row < len(rows):
+                break
+            here = np.arange(start[row], end[row])
+            nearest = here[np.abs(runs.x[here] - (x + lean)[:, None]).argmin(axis=1)]
+            moved = runs.x[nearest] - x
+            same = np.abs(moved - lean) < _STEP_WIDTHS * width
+            same &= np.abs(runs.width[nearest] - width) < 0.5 * width
+            if not same.any():
+                break
+            x, lean, key, width = runs.x[nearest][same], moved[same], key[same], width[same]
+            mine.append(nearest[same])
+            labels.append(key)
+    return np.concatenate(mine), np.concatenate(labels)
+
+
 def fit_u(
     xy: NDArray[np.float64], u: NDArray[np.float64], rounds: int = 3
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -112,9 +149,8 @@ def fit_u(
     hold[1, 1] = 1e-2  # one row alone does not tell how the keys lean
     weight = np.ones(len(v))
     for _ in range(rounds):
-        left = np.concatenate([equations * weight[:, None], hold])
-        right = np.concatenate([v * weight, np.zeros(5)])
-        a, b, c, g, h = np.linalg.lstsq(left, right, rcond=None)[0]
+        weighted = equations * (weight**2)[:, None]
+        a, b, c, g, h = np.linalg.solve(weighted.T @ equations + hold @ hold, weighted.T @ v)
         fitted = (p @ np.array([a, b, c])) / np.maximum(p @ np.array([g, h, 1.0]), 1e-3)
         weight = 1 / (1 + ((fitted - v) / 0.1) ** 2)
     h3 = np.array([g, h, 1.0])
@@ -143,8 +179,8 @@ def grown(runs: Runs, found: Octaves) -> Lines | None:
     """
     if not len(found.first):
         return None
-    mine, key = seed_chain(found)
     xy = np.column_stack([runs.x, runs.y])
+    mine, key = _traced(runs, *seed_chain(found))
     h1, h3 = fit_u(xy[mine], black_u(key))
     reach_px, before = _FIRST_REACH_PX, -1
     for _ in range(_MOST_ROUNDS):
@@ -180,9 +216,12 @@ def _cleaned(xy: NDArray[np.float64], key: NDArray[np.int64]) -> Lines | None:
             return None
         xy, key = xy[keep], key[keep]
         seen, place, count = np.unique(key, return_inverse=True, return_counts=True)
-        keep = (count >= max(2.0, _LEAST_ROWS * float(np.median(count))))[place]
-        xy, key = xy[keep], key[keep]
-        if len(seen) < LEAST_BLACK_KEYS:
+        often = count >= max(2.0, _LEAST_ROWS * float(np.median(count)))
+        # a dark thing beside the keyboard may lie where another black key would, but has no neighbours
+        apart = np.abs(seen[often][:, None] - seen[often])
+        often[often] = ((apart > 0) & (apart <= 2)).any(axis=1)
+        xy, key = xy[often[place]], key[often[place]]
+        if often.sum() < LEAST_BLACK_KEYS:
             return None
     h1, h3 = fit_u(xy, black_u(key), rounds=6)
     off = u_of(h1, h3, xy) - black_u(key)
