@@ -145,7 +145,7 @@ def place_of(extent: Extent, middle_u: float) -> Place:
         middle_u: u of the picture's middle, counted as the extent is.
     """
     best: Place | None = None
-    others = np.inf  # cost of the best place in another octave
+    others = np.inf  # cost of the best place in another octave, or of a mirrored one
     for mirrored in (False, True):
         # read from the other end, D stays where it is: key k becomes 2 - k
         seen = Extent(2 - extent.last, 2 - extent.first, extent.last_ends, extent.first_ends) if mirrored else extent
@@ -157,10 +157,11 @@ def place_of(extent: Extent, middle_u: float) -> Place:
                 cost += some.unlikely + _MIRRORED * mirrored
                 first = some.first if seen.first_ends else max(seen.first + shift, some.first)
                 last = some.last if seen.last_ends else min(seen.last + shift, some.last)
+                same = best is not None and (best.shift, best.mirrored) == (shift, mirrored)
                 if best is None or cost < best.doubt:
-                    others = best.doubt if best is not None and best.shift != shift else others
+                    others = best.doubt if best is not None and not same else others
                     best = Place(shift, first, last, mirrored, True, cost)
-                elif shift != best.shift:
+                elif not same:
                     others = min(others, cost)
     ended = extent.first_ends or extent.last_ends
     # without an end only a keyboard too wide for any other place tells where it lies
