@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LAYOUT = "body25_hands"
 BODY_JOINTS, HAND_JOINTS = 25, 21
-# Gaps in a hand that are bridged: in a longer one a note may have been played and left.
-_BRIDGE_S = 0.15
+# Gaps in a hand that are bridged: 0.15 s, a little more as clocks waver. In a longer one a note may have been played.
+_BRIDGE_S = 0.152
 # Share of the frames with hands under which the music will have holes.
 _FEW_HANDS = 0.5
 # Share of the frames in which more hands than two are seen from which there is more than one player.
@@ -38,8 +38,9 @@ _CROWD = 0.3
 _LEAST_BODY = 0.25
 # A joint that wobbles by this part of the hand's size counts half.
 _WOBBLE = 0.05
-# How far outside the picture, as a share of its longer side, a joint may lie.
-_MARGIN = 0.01
+# A joint of a hand may be outside the picture by this part of the hand: MediaPipe sees a hand as a whole, and a wrist
+# below the edge is where the fingers say. It is worth this much less.
+_OUTSIDE_HANDS, _OUTSIDE_SCORE = 0.6, 0.25
 _REMEDY = "film the player so that both hands are well lit, in the picture and not too small"
 
 
@@ -49,7 +50,8 @@ class Performer:
 
     Attributes:
         track: layout `body25_hands`: 25 joints of the body, 21 of the left hand, 21 of the right; left and right are
-            the person's own. NaN with score 0 where a joint was not seen.
+            the person's own. NaN with score 0 where a joint was not seen. Of a hand that is partly in the picture, the
+            joints little outside are there too, with a low score.
         crowd: share of the frames with more hands than one player has.
         warnings: what may make the music worse, as sentences for the user.
     """
@@ -152,13 +154,13 @@ def clean_hand(
         size_px: typical hand.
 
     Returns:
-        xy (T, 21, 2), and a score for each joint (T, 21): that of the hand, less where the joint wobbles.
+        xy (T, 21, 2), and a score for each joint (T, 21): that of the hand, less where the joint wobbles or is
+        outside the picture.
     """
-    margin = _MARGIN * max(body.size)
+    outside = np.fmax(-xy, xy - np.array(body.size, np.float32)).max(axis=-1)
     with np.errstate(invalid="ignore"):
-        inside = ((xy >= -margin) & (xy <= np.array(body.size, np.float32) + margin)).all(axis=-1)
-    xy = np.where(inside[..., None], xy, np.nan).astype(np.float32)
-    score = np.where(inside, sure[:, None], 0).astype(np.float32)
+        xy = np.where((outside < _OUTSIDE_HANDS * size_px)[..., None], xy, np.nan).astype(np.float32)
+        score = (sure[:, None] * np.where(outside > 0, _OUTSIDE_SCORE, 1)).astype(np.float32)
     xy = joint_filter.without_teleports(xy, body.times_s, body.shot, size_px)
     raw, score = joint_filter.bridged(xy, score, body.times_s, body.shot, longest_s=_BRIDGE_S)
     raw = joint_filter.without_islands(raw, body.times_s, body.shot)

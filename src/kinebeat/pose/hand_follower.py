@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinebeat.pose.hand_region import Region, around
+from kinebeat.pose.hand_region import Region, around, cut_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def hands_in(
     how sure); x and y in pixels of the whole picture.
     """
     left, top, right, bottom = region
-    found = process(np.ascontiguousarray(rgb[top:bottom, left:right]))
+    found = process(cut_out(rgb, region))
     if not found.multi_hand_landmarks:
         return np.zeros((0, HAND_POINTS + 1, 3), np.float32)
     result = []

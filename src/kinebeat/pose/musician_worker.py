@@ -32,7 +32,7 @@ COUNTED_HANDS = 4
 _LOOKS = (0.1, 0.5, 0.9)
 # In every so-many-th picture hands are sought while fewer than two are followed.
 _SEARCH_EVERY = 8
-# A hand that is followed is believed from a lower score on than MediaPipe's 0.5: fast hands are blurred.
+# A hand is believed from a lower score on than MediaPipe's 0.5: fast hands are blurred, near ones are cut off.
 _LEAST_PALM = 0.3
 # Mean visibility of head and shoulders under which no body is in the picture, and of a wrist under which it is not.
 _LEAST_VISIBILITY = 0.5
@@ -43,6 +43,9 @@ _STAYS_TORSOS, _STAYS_LOG_SCALE = 0.6, 0.35
 # A torso is longer than this many hands, from wrist to finger tip, however it is turned; and a hand is no farther from
 # a wrist of the body than its own length and this part of the torso.
 _TORSO_HANDS, _FROM_WRIST = 1.3, 0.3
+
+
+_NONE = np.zeros((0, 2))
 
 
 class Body(NamedTuple):
@@ -83,7 +86,7 @@ def musician_finder(shape: SlotShape) -> Find:
     blank = shape.blank()
     size = np.array([blank.shape[1], blank.shape[0]])
     followers = [HandFollower(Hands(max_num_hands=1, min_detection_confidence=_LEAST_PALM)) for _ in range(HANDS)]
-    counting = Hands(static_image_mode=True, max_num_hands=COUNTED_HANDS)
+    counting = Hands(static_image_mode=True, max_num_hands=COUNTED_HANDS, min_detection_confidence=_LEAST_PALM)
     pose = BodyFollower(Pose(model_complexity=1, smooth_landmarks=False), blank)
 
     def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
@@ -94,15 +97,21 @@ def musician_finder(shape: SlotShape) -> Find:
         def picture(i: int) -> NDArray[np.uint8]:
             return upright_rgb(cv2, slot.pictures[i], shape)
 
-        def search(rgb: NDArray[np.uint8], wrists: NDArray[np.float64], torso_px: float) -> NDArray[np.float32]:
-            regions = search_regions(wrists, torso_px, (rgb.shape[1], rgb.shape[0]))
-            return distinct(np.concatenate([hands_in(counting.process, rgb, region) for region in regions]))
+        def search(
+            rgb: NDArray[np.uint8], enough: int, wrists: NDArray[np.float64] = _NONE, torso_px: float = np.nan
+        ) -> NDArray[np.float32]:
+            found = np.zeros((0, HAND_POINTS + 1, 3), np.float32)
+            for region in search_regions(wrists, torso_px, (rgb.shape[1], rgb.shape[0])):
+                found = distinct(np.concatenate([found, hands_in(counting.process, rgb, region)]))
+                if len(found) >= enough:
+                    break
+            return found
 
         looked: dict[int, NDArray[np.float32]] = {}
         bodies = []
         for i in spread(marks, _LOOKS):
             rgb = picture(i)
-            looked[i] = search(rgb, np.zeros((0, 2)), float("nan"))
+            looked[i] = search(rgb, COUNTED_HANDS)
             poses[i, -1, 0] = len(looked[i])
             body = body_in(pose, rgb)
             if body is not None and fits(body, looked[i]):
@@ -116,7 +125,7 @@ def musician_finder(shape: SlotShape) -> Find:
             if len(looked.get(i, ())):
                 return looked[i]
             wrists = poses[i, _WRISTS]
-            return search(rgb, wrists[wrists[:, 2] > _LEAST_VISIBILITY, :2] * size, torso_px)
+            return search(rgb, HANDS, wrists[wrists[:, 2] > _LEAST_VISIBILITY, :2] * size, torso_px)
 
         follow_hands(followers, hands_at, poses, marks, picture)
 
