@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kinebeat.accompaniment.parts import Part
+from kinebeat.accompaniment.corpus import Segment, load_segments, save_segments
+from kinebeat.accompaniment.parts import Chords, DrumBars, Part
 from kinebeat.errors import OptionError
 from kinebeat.performance.instruments import INSTRUMENTS
 from kinebeat.performance.notes import Notes
@@ -26,7 +27,7 @@ from kinebeat.performance.truth.simulator.figure import (
 from kinebeat.performance.truth.simulator.filming import camera, film_from_front
 from kinebeat.performance.truth.simulator.motion import sway
 from kinebeat.performance.truth.simulator.neck import Grip, Neck, left_hand, playable
-from kinebeat.performance.truth.simulator.parts import notes_of_part, random_part
+from kinebeat.performance.truth.simulator.parts import notes_of_part, random_part, song_part
 from kinebeat.performance.truth.simulator.plucked import play_plucked
 from kinebeat.performance.truth.simulator.simulate import simulate
 from kinebeat.performance.truth.simulator.strings import LENGTHS_M, TUNINGS, along_m, chord_shape, stop_notes
@@ -336,6 +337,23 @@ def test_parts_from_songs_and_strange_requests():
     np.testing.assert_allclose(notes.offset_s, [0.5, 0.75])
     with pytest.raises(OptionError, match="kazoo"):
         random_part("kazoo", np.random.default_rng(0), 10.0)
+
+
+def test_a_passage_of_a_song(tmp_path):
+    part = Part(1, 12 * np.arange(4), np.full(4, 6), np.array([60, 64, 67, 120]) - 12, np.full(4, 80))
+    drums = DrumBars(1, *(np.zeros(0, np.int64) for _ in range(3)))
+    chords = Chords(np.zeros(32, np.int64))
+    segment = Segment(part, drums, chords, 0, 120.0, "piano", "a", "a", 0)
+    save_segments([segment], tmp_path / "train.npz")
+    segments = load_segments(tmp_path, "train")
+    notes = song_part(segments, "piano", np.random.default_rng(0), 10.0)
+    assert notes.pitch.tolist() == [48, 52, 55, 108]
+    np.testing.assert_allclose(notes.onset_s, 0.5 * np.arange(4))
+    short = song_part(segments, "piano", np.random.default_rng(0), 1.0)
+    assert 0 < len(short) < 4
+    assert (short.offset_s <= 1.0).all()
+    with pytest.raises(OptionError, match="segments of the guitar"):
+        song_part(segments, "guitar", np.random.default_rng(0), 10.0)
 
 
 def test_silence_is_filmed_too():

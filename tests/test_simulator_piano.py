@@ -186,6 +186,19 @@ def test_a_hand_that_does_not_play_may_be_absent_but_never_plays():
         assert right.all() or not right.any()
 
 
+def test_hands_leave_the_picture_only_while_they_rest():
+    onset = np.array([5.0, 5.5, 14.0, 14.5])
+    notes = Notes.of(onset, onset + 0.4, [60, 62, 64, 65])
+    times = np.arange(0.0, 22.0, 0.05)
+    absent = np.zeros(len(times))
+    for seed in range(12):
+        places, _, _ = play_piano(notes, times, np.random.default_rng(seed), PianoStyle(hands="right"))
+        absent += np.isnan(places[:, HANDS[1].start, 0])
+    playing = ((times > 4.7) & (times < 6.2)) | ((times > 13.7) & (times < 15.2))
+    assert (absent[playing] == 0).all()
+    assert absent[~playing].mean() > 1
+
+
 def test_one_finger_is_the_index_finger():
     _, played, joint = play_piano(scale(), np.arange(0, 5, 0.04), np.random.default_rng(0), PianoStyle(one_finger=True))
     assert len(played) == len(scale())

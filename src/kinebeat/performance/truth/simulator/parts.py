@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kinebeat.accompaniment.parts import INSTRUMENTS as SONG_INSTRUMENTS
 from kinebeat.accompaniment.parts import POSITIONS_PER_BEAT
 from kinebeat.errors import OptionError
 from kinebeat.performance.instruments import INSTRUMENTS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kinebeat.accompaniment.corpus import Segments
     from kinebeat.accompaniment.parts import Part
 
     Floats = NDArray[np.float64]
@@ -221,6 +223,47 @@ def picked(instrument: str, rng: np.random.Generator, duration_s: float) -> Note
     return _human(_joined(lots), rng)
 
 
+def trills(instrument: str, rng: np.random.Generator, duration_s: float) -> Notes:
+    """Trills, tremolos and repeated notes, with rests between."""
+    about = INSTRUMENTS[instrument]
+    lots: list[Notes] = []
+    now = 0.0
+    while now < duration_s - 0.5:
+        each_s = 1.0 / float(rng.uniform(3.5, 9.0))
+        count = int(rng.integers(4, 20))
+        low = int(rng.integers(about.lowest, about.highest - 11))
+        high = low + int(rng.choice([0, 1, 2, 3, 8, 12]))
+        onset = now + each_s * np.arange(count)
+        onset = onset[onset < duration_s - 0.3]
+        lots.append(Notes.of(onset, onset + 0.8 * each_s, np.where(np.arange(len(onset)) % 2, high, low), 70))
+        now += each_s * count + float(rng.uniform(0.1, 1.0))
+    return _human(_joined(lots), rng)
+
+
+def song_part(segments: Segments, instrument: str, rng: np.random.Generator, duration_s: float) -> Notes:
+    """A passage by chance of what an instrument plays in the corpus of songs.
+
+    Args:
+        segments: of one split, from `kinebeat.accompaniment.corpus.load_segments`.
+        instrument: "piano" or "guitar".
+        rng: where chance comes from.
+        duration_s: how long; a segment that is shorter is left as it is.
+
+    Raises:
+        OptionError: there are no segments of this instrument.
+    """
+    numbers = np.flatnonzero(segments.instrument == SONG_INSTRUMENTS.index(instrument))
+    if not len(numbers):
+        raise OptionError(f"expected segments of the {instrument}, found none")
+    segment = segments[int(rng.choice(numbers))]
+    notes = notes_of_part(segment.part, segment.tempo_bpm)
+    longest = float(notes.offset_s.max()) if len(notes) else 0.0
+    notes = notes.later(-float(rng.uniform(0.0, max(longest - duration_s, 0.0))))
+    about = INSTRUMENTS[instrument]
+    inside = (notes.onset_s >= 0) & (notes.offset_s <= duration_s)
+    return notes[inside & (notes.pitch >= about.lowest) & (notes.pitch <= about.highest)]
+
+
 def notes_of_part(part: Part, tempo_bpm: float) -> Notes:
     """A part of the corpus of songs (`kinebeat.accompaniment.corpus`) in seconds."""
     position_s = 60.0 / tempo_bpm / POSITIONS_PER_BEAT
@@ -324,7 +367,7 @@ def _joined(lots: list[Notes]) -> Notes:
 
 _Kind = tuple["Callable[[str, np.random.Generator, float], Notes]", float]
 _KINDS: dict[str, tuple[_Kind, ...]] = {
-    "keys": ((two_hands, 0.4), (keyboard_scale, 0.3), (melody, 0.15), (chords_only, 0.15)),
+    "keys": ((two_hands, 0.35), (keyboard_scale, 0.3), (melody, 0.12), (chords_only, 0.15), (trills, 0.08)),
     "bowed": ((melody, 0.8), (double_stops, 0.2)),
     "plucked": ((strummed, 0.4), (picked, 0.3), (melody, 0.3)),
     "wind": ((melody, 1.0),),

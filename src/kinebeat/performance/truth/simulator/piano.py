@@ -11,7 +11,7 @@ from kinebeat.performance.piano_keys import WHITE_KEYS
 from kinebeat.performance.truth.simulator.detector import HANDS
 from kinebeat.performance.truth.simulator.filming import draw_keyboard_camera
 from kinebeat.performance.truth.simulator.hand import TIPS
-from kinebeat.performance.truth.simulator.piano_motion import move_hand
+from kinebeat.performance.truth.simulator.piano_motion import gone, move_hand
 from kinebeat.performance.truth.simulator.piano_plan import KEY_M, LENGTH_M, draw_style, plan_hands
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def play_piano(
         hand = move_hand(plan, times_s, style, rng)
         if hand is not None:
             places[:, where] = hand
+            if len(plan.notes):
+                places[gone(plan, times_s, rng), where] = np.nan
         played.append(plan.notes)
         joints.append(where.start + np.array(TIPS)[plan.finger])
     onset, offset, pitch, velocity = (

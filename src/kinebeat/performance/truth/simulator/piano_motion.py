@@ -28,6 +28,8 @@ _WRIST_M = 0.05  # above the keys
 _HOVER_M = np.array([0.008, 0.012, 0.012, 0.012, 0.010])
 _ELBOW_M = (0.22, -0.40)  # from the middle of the body, and from the keys' front
 _STRIKE_S, _RISE_S = 0.035, 0.05
+_SLIDE_M = np.array([0.006, 0.02])
+_LONG_REST_S, _LEAVES = 2.5, 0.35  # so long are the rests in which so many hands leave the picture
 _HOMES_M = (12.0 * KEY_M, 40.0 * KEY_M)
 
 
@@ -57,7 +59,7 @@ def move_hand(plan: HandPlan, times_s: Floats, style: PianoStyle, rng: np.random
     else:
         hand, share, hops = _hand_path(plan, times_s, turn, style, rng)
     loose = style.loose * style.size
-    hand = hand + 0.004 * loose * sway(hand.shape, step_s, 0.3, rng)
+    hand = hand + 0.0045 * loose * sway(hand.shape, step_s, 0.3, rng)
     hop = hops * np.sin(np.pi * share) ** 2
     hand[:, 1] -= 0.15 * hop
     press = _presses(plan, times_s)
@@ -75,10 +77,23 @@ def move_hand(plan: HandPlan, times_s: Floats, style: PianoStyle, rng: np.random
         axis=1,
     )
     idle = _idle_tips(hand, wrist, yaw, lift, press, step_s, style, rng)
-    tips = _strike(plan, times_s, idle, turn, style, rng)
+    tips = _strike(plan, times_s, idle, hand, turn, style, rng)
     joints = joints_of(wrist, yaw, tips, style.size)
     joints[..., 0] *= sign
     return joints
+
+
+def gone(plan: HandPlan, times_s: Floats, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(T,) when the hand has left the picture: for a part of a long rest, and of the time before and after it plays."""
+    ends = np.maximum.accumulate(plan.until_s)
+    begins = np.concatenate([[-np.inf], ends]) + 0.4
+    until = np.concatenate([plan.at_s, [np.inf]]) - 0.4
+    gone = np.zeros(len(times_s), np.bool_)
+    for k in np.flatnonzero(until - begins > _LONG_REST_S):
+        if rng.random() < _LEAVES:
+            early, late = rng.uniform(0.0, 0.6, 2)
+            gone |= (times_s > begins[k] + early) & (times_s < until[k] - late)
+    return gone
 
 
 def _hand_path(
@@ -103,9 +118,11 @@ def _hand_path(
     arrive = at[1:] - lead
     room = arrive - at[:-1] - 0.02
     wish = (0.18 + 1.2 * np.sqrt(way)) * np.exp(0.25 * rng.standard_normal(len(gap)))
-    latest = arrive - np.minimum(np.maximum(wish, least), room)
+    # In haste the hand still waits a little with the key.
+    hurry = np.minimum(wish, rng.uniform(0.45, 0.95, len(gap)) * room)
+    latest = arrive - np.minimum(np.maximum(hurry, least), room)
     earliest = np.maximum(at[:-1] + 0.02, np.minimum(until[:-1], latest))
-    depart = np.minimum(earliest + rng.beta(0.8, 1.5, len(gap)) * np.maximum(latest - earliest, 0.0), latest)
+    depart = np.minimum(earliest + rng.beta(1.0, 1.2, len(gap)) * np.maximum(latest - earliest, 0.0), latest)
     # An unhurried hand takes a second or so at most for its way.
     arrive = np.minimum(arrive, depart + np.maximum(2.5 * wish, 0.6))
     path, share = glide(times_s, depart, arrive, places)
@@ -152,7 +169,7 @@ def _idle_tips(
     spread = pointing(0.5 * yaw, np.concatenate([rest, np.zeros((5, 1))], axis=1))
     high = _HOVER_M * rng.uniform(0.5, 1.6, 5) + lift[:, None]
     idle: Floats = np.concatenate([hand[:, None] + spread[..., :2], high[..., None]], axis=2)
-    idle += 0.002 * style.loose * sway(idle.shape, step_s, 0.35, rng)
+    idle += 0.0035 * style.loose * sway(idle.shape, step_s, 0.2, rng)
     # Neighbours go along with a finger that strikes; the others rise a little.
     along = np.zeros_like(press)
     along[:, 1:] += press[:, :-1]
@@ -168,10 +185,17 @@ def _idle_tips(
 
 
 def _strike(
-    plan: HandPlan, times_s: Floats, idle: Floats, turn: Floats, style: PianoStyle, rng: np.random.Generator
+    plan: HandPlan,
+    times_s: Floats,
+    idle: Floats,
+    hand: Floats,
+    turn: Floats,
+    style: PianoStyle,
+    rng: np.random.Generator,
 ) -> Floats:
-    """(T, 5, 3) fingertips: on its key each is where the plan says, from the onset until the key is let go."""
+    """(T, 5, 3) fingertips: at the onset each is on its key where the plan says, then slides a little with the hand."""
     tips = idle.copy()
+    slides = rng.uniform(0.3, 0.9)
     for finger in range(5):
         own = plan.finger == finger
         if not own.any():
@@ -181,9 +205,10 @@ def _strike(
         loud = plan.notes.velocity[own] / 127.0
         top = np.where(IS_BLACK[plan.notes.pitch[own] - LOWEST_PITCH], _BLACK_TOP_M, 0.0)
         before = np.concatenate([[-np.inf], off[:-1]])
-        rise = np.maximum(on - rng.uniform(0.08, 0.35, len(on)), before)
+        rise = np.maximum(on - rng.uniform(0.1, 0.4, len(on)), before)
         after = np.concatenate([on[1:], [np.inf]])
-        fall = np.minimum(off + rng.uniform(0.06, 0.15, len(on)), after)
+        fall = np.minimum(off + rng.uniform(0.12, 0.35, len(on)), after)
+        began = np.stack([np.interp(on, times_s, hand[:, axis]) for axis in (0, 1)], axis=1)
         lifted = style.lift_m * (0.2 + loud) * rng.uniform(0.3, 1.0, len(on))
         k = np.searchsorted(rise, times_s, side="right") - 1
         taken = np.zeros(len(times_s))
@@ -195,7 +220,8 @@ def _strike(
             # Up first, then down onto the key.
             way = np.clip((times_s - rise[n]) / np.maximum(on[n] - rise[n], 1e-6), 0.0, 1.0)
             arc = lifted[n] * np.sin(np.pi * way) ** 2 * np.minimum((on[n] - rise[n]) / 0.1, 1.0)
-            spot = np.concatenate([places[n], (top[n] - _KEY_DEPTH_M * down + arc)[:, None]], axis=1)
+            slid = np.clip(slides * (hand - began[n]), -_SLIDE_M, _SLIDE_M)
+            spot = np.concatenate([places[n] + slid, (top[n] - _KEY_DEPTH_M * down + arc)[:, None]], axis=1)
             total += share[:, None] * spot
             taken += share
         tips[:, finger] = (1 - taken)[:, None] * idle[:, finger] + total

@@ -80,7 +80,7 @@ def simulate(
         places, played, joint, figure = _PLAYERS[family](notes[in_range], instrument, times_s, rng)
         camera = film_from_front(places, figure, rng) if camera is None else camera
     xy = shown(camera.project(places), camera.size)
-    noise = draw_noise(rng) if noise is None else noise
+    noise = draw_noise(rng, holding=keyboard is None) if noise is None else noise
     found, score = detected(xy, times_s, noise, rng)
     clean = _track(xy.astype(np.float32), np.isfinite(xy[..., 0]).astype(np.float32), times_s, camera.size)
     return Simulated(_track(found, score, times_s, camera.size), clean, played, joint, keyboard, instrument)
