@@ -104,6 +104,13 @@ def test_one_end_that_a_mirrored_piano_shows_too_does_not_tell_the_octave() -> N
     assert not found(draw_keyboard(to_pixels)).octave_known
 
 
+def test_where_the_front_edge_is_out_of_the_picture_it_is_inferred() -> None:
+    to_pixels = camera(middle_px=(360, 695))
+    keyboard = found(draw_keyboard(to_pixels))
+    assert_right(keyboard, to_pixels)
+    assert keyboard.confidence < 0.9
+
+
 @pytest.mark.parametrize("table", [60, 245])
 def test_the_table_may_be_dark_or_white(table: float) -> None:
     to_pixels = camera(angle_deg=12)

@@ -39,6 +39,9 @@ _LEAST_SHARE = 0.6
 # How keys are compared over time: windows of this many white keys, moved by up to this much, of which this is still.
 _WINDOW_U, _REACH_U, _STILL_U = 7.0, 1.2, 0.25
 _LIKE_KEYS = 0.5
+# How much brighter than the other side the player's must be to be told for certain, as a share of white less black, and
+# what confidence is worth where the white keys' front edge is not seen.
+_CLEAR, _UNSEEN_FRONT = 0.3, 0.8
 # A keyboard is taken without looking for a better one from this confidence on.
 _GOOD = 0.5
 
@@ -55,7 +58,8 @@ class Keyboard:
         first: the lowest white key seen, 0..51.
         last: the highest white key seen.
         confidence: 0..1: the share of black keys that were seen, times the share of the clip in which they lie where
-            this says; low where the camera moved.
+            this says; low where the camera moved, where the keys' front edge is not seen or their front not told
+            from their back.
         octave_known: whether an end of the keyboard told which octave is which; otherwise the middle of the picture is
             taken to be near D4.
         mirrored: whether the picture is a mirror image, where the ends tell.
@@ -148,7 +152,7 @@ def keyboard_in(pictures: NDArray[np.uint8]) -> Keyboard | None:
 
 
 def _median(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) the middle of what each pixel shows, of the brighter half where there are two."""
+    """(H, W) the middle of what each pixel shows; of two in the middle the brighter one."""
     middle: NDArray[np.uint8] = np.partition(pictures, len(pictures) // 2, axis=0)[len(pictures) // 2]
     return middle
 
@@ -164,7 +168,7 @@ def _view(picture: NDArray[np.uint8], finely: bool) -> View:
 
 
 def _found_in(picture: NDArray[np.uint8], finely: bool) -> Keyboard | None:
-    """The keyboard of one picture; its confidence is the share of its keys that were seen."""
+    """The keyboard of one picture; its confidence is that in this picture alone."""
     view = _view(picture, finely)
     if view.evidence < _LEAST_EVIDENCE:
         return None
@@ -195,7 +199,8 @@ def _found_in(picture: NDArray[np.uint8], finely: bool) -> Keyboard | None:
     if place.mirrored:
         to_keys[0] = 3 * to_keys[2] - to_keys[0]
     to_keys[0] += place.shift * to_keys[2]
-    return Keyboard(to_keys, place.first, place.last, share, place.octave_known, place.mirrored)
+    sure = share * float(np.clip(depth.front_clear / _CLEAR, 0.1, 1.0)) * (1.0 if depth.front_seen else _UNSEEN_FRONT)
+    return Keyboard(to_keys, place.first, place.last, sure, place.octave_known, place.mirrored)
 
 
 def _lines(away: NDArray[np.float32], angle_deg: float, window_px: int) -> tuple[Turn, Lines | None]:
