@@ -362,3 +362,19 @@ def test_silence_is_filmed_too():
         film = simulate(Notes.none(), instrument, np.random.default_rng(0), duration_s=2.0, noise=quiet)
         assert len(film.notes) == 0
         assert np.isfinite(film.clean.xy[:, 25:]).mean() > 0.9
+
+
+@pytest.mark.parametrize("instrument", tuple(INSTRUMENTS))
+def test_whatever_the_part_the_player_plays_some_of_it(instrument):
+    about = INSTRUMENTS[instrument]
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        onset = np.round(np.sort(rng.uniform(0.0, 5.0, 200)) * (8 if seed % 2 else 1000)) / (8 if seed % 2 else 1000)
+        pitch = rng.integers(about.lowest, about.highest + 1, 200)
+        notes = Notes.of(onset, onset + rng.choice([0.01, 0.1, 2.0], 200), pitch, rng.integers(1, 128, 200))
+        film = simulate(notes, instrument, rng)
+        assert 5 < len(film.notes) == len(film.joint)
+        assert (film.notes.offset_s > film.notes.onset_s).all()
+        assert {*zip(film.notes.onset_s, film.notes.pitch, strict=True)} <= {*zip(onset, pitch, strict=True)}
+        assert film.performer.track is film.track
+        assert film.performer.crowd == 0

@@ -34,7 +34,7 @@ SAME_BOW_SHARE = 0.46
 hundred notes change the bow, almost whatever their length."""
 _REST_S = 0.15  # after such a rest a new bow is taken
 _LONGEST_S = 3.0
-_BOW_M = (0.06, 0.58)  # where the string touches the bow, from the frog
+_BOW_M = (0.05, 0.5)  # where the string touches the bow, from the frog
 _LIFTED_M_S = 1.2  # how fast a lifted bow goes, on the average
 _STARTS = 0.12  # share of a stroke in which the bow gets its speed, and loses it
 _TILT_RAD = np.deg2rad(15.0)  # from string to string
@@ -86,7 +86,7 @@ def bow_strokes(notes: Notes, rng: np.random.Generator) -> Strokes:
     for k in range(len(start)):
         if k and start[k] - end[k - 1] >= _REST_S:  # lifted, and put on where there is room
             down = bool(rng.random() < 0.75)
-            there = float(rng.uniform(0.08, 0.25) if down else rng.uniform(0.35, 0.55))
+            there = float(rng.uniform(0.08, 0.25) if down else rng.uniform(0.3, 0.48))
             far = _LIFTED_M_S * (start[k] - end[k - 1])
             at = float(np.clip(there, at - far, at + far))
         begin[k] = at
@@ -149,11 +149,11 @@ def _held(instrument: str, figure: Figure, rng: np.random.Generator) -> tuple[Ne
         out = np.array([0.0, 0.92, 0.32])
         grip = Grip((0.02, 0.085, 0.02), (0.15, -0.75, 0.1), (-0.1, 0.35, 0.9), vibrato=True)
     else:
-        angle = np.deg2rad(rng.normal(48.0, 6.0))
+        angle = np.deg2rad(rng.normal(42.0, 6.0))
         along = np.array([np.sin(angle), -np.cos(angle), rng.normal(0.05, 0.08)])
         along /= np.linalg.norm(along)
-        chin = np.array([-0.07 * size, 0.12 * size, figure.neck_m + 0.02 * size])
-        bridge = chin - 0.19 * along * long / 0.328
+        chin = np.array([-0.05 * size, 0.10 * size, figure.neck_m + 0.02 * size])
+        bridge = chin - 0.13 * along * long / 0.328
         out = np.array([0.4, 0.15, 1.0])
         grip = Grip((-0.01, -0.035, -0.075), (0.05, 0.55, 0.8), (-0.55, -0.7, 0.3), vibrato=True)
     out = out - (out @ along) * along

@@ -137,11 +137,13 @@ def _plan_hand(
 ) -> HandPlan:
     """Plan one hand. Within, x runs towards the little finger."""
     can = np.zeros(len(notes), np.bool_)
+    sizes = []
     for chord in chords_of(notes.onset_s):
         order = chord[np.argsort(notes.pitch[chord], kind="stable")]
         can[order] = within_reach(notes.pitch[order], right=right, reach_u=reach_u, most=most)
+        sizes.append(int(can[order].sum()))
     notes = notes[can]
-    chords = chords_of(notes.onset_s)
+    chords = np.split(np.arange(len(notes)), np.cumsum(sizes)[:-1]) if sizes else []
     sign = 1.0 if right else -1.0
     finger = _fingers(notes, chords, right, style)
     place = _aim(notes, finger, sign, style, rng)
