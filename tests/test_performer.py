@@ -16,6 +16,7 @@ from kinebeat.performance.keypoints import LAYOUT, performer_of, read_performer
 from kinebeat.pose import save_pose
 from kinebeat.pose.mediapipe_musician import RawMusician, find_musician
 from kinebeat.pose.track import PoseTrack
+from kinebeat.video_in import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +108,9 @@ def test_a_body_seen_in_passing_beside_hands_is_none() -> None:
 def test_gaps_up_to_150_ms_are_bridged_and_longer_ones_stay() -> None:
     raw = seen()
     true = raw.hands_xy[:, 0].copy()
-    for start, frames in ((40, 3), (80, 4)):
-        raw.hands_xy[start : start + frames, 0], raw.right_share[start : start + frames, 0] = np.nan, np.nan
+    for start, missing in ((40, 3), (80, 4)):
+        gap = slice(start, start + missing)
+        raw.hands_xy[gap, 0], raw.right_share[gap, 0] = np.nan, np.nan
     performer = performer_of(raw, SOURCE)
     hand, score = performer.right_hand, performer.track.score[:, 46:]
     np.testing.assert_allclose(hand[40:43], true[40:43], atol=3)
@@ -217,19 +219,24 @@ def test_nobody_in_the_picture_is_an_error(write_video: Callable[..., Path], tmp
 
 
 def test_the_number_of_processes_changes_nothing(
-    puppet_clip: tuple[Path, Dance], monkeypatch: pytest.MonkeyPatch
+    puppet_clip: tuple[Path, Dance],
+    write_video: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from kinebeat.pose import mediapipe_musician
 
-    monkeypatch.setattr(mediapipe_musician, "CHUNK", 40)
+    monkeypatch.setattr(mediapipe_musician, "CHUNK", 18)
+    pictures = [picture for _, picture in frames(puppet_clip[0])][:50]
+    path = write_video(tmp_path / "dance.mp4", pictures, fps=25.0)
     done: list[float] = []
-    one = find_musician(puppet_clip[0], workers=1, progress=done.append)
-    three = find_musician(puppet_clip[0], workers=3)
+    one = find_musician(path, workers=1, progress=done.append)
+    three = find_musician(path, workers=3)
     for name in ("body_xy", "visibility", "hands_xy", "right_share", "counted", "times_s", "cuts", "change"):
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
     assert done == sorted(done)
     assert done[-1] == 1
-    track = performer_of(one, puppet_clip[0]).track
+    track = performer_of(one, path).track
     joints = skeleton.layout(LAYOUT)
     assert np.isfinite(track.xy[:, :25, 0]).any(axis=1).mean() > 0.8
     # what is taken for the figure's hands is at its arms' ends

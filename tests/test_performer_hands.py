@@ -190,7 +190,7 @@ def test_small_hands_are_sought_around_the_wrists() -> None:
         assert left < x < right
         assert top < y < bottom
         assert right - left == 175
-    assert len(search_regions(wrists, 400.0, (1280, 720))) == 4
+    assert len(search_regions(wrists, 500.0, (1280, 720))) == 4
 
 
 def body(x: float, torso: float, wrists: tuple[tuple[float, float], tuple[float, float]]) -> Body:

@@ -20,7 +20,7 @@ Region = tuple[int, int, int, int]
 # Parts along the longer side, each over half of its neighbour.
 _TILES = 3
 # A hand as a part of the torso, and under which part of the picture's longer side it is sought around the wrists.
-_HAND_TORSO, _SMALL = 0.35, 0.08
+_HAND_TORSO, _SMALL = 0.35, 0.12
 # Side of the part of a picture in which a hand is sought or followed, in hand sizes.
 _AROUND_HANDS = 5.0
 _LEAST_SIDE = 64

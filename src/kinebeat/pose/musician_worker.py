@@ -29,9 +29,9 @@ POINTS = LANDMARKS + HANDS * (HAND_POINTS + 1) + 1
 COUNTED_HANDS = 4
 """Hands that are looked for where they are counted, so that a second player is noticed."""
 # Where in a chunk all hands are counted and a body is looked for.
-_LOOKS = (0.1, 0.5, 0.9)
+_LOOKS = (0.1, 0.9, 0.5)
 # In every so-many-th picture hands are sought while fewer than two are followed.
-_SEARCH_EVERY = 8
+_SEARCH_EVERY = 10
 # A hand is believed from a lower score on than MediaPipe's 0.5: fast hands are blurred, near ones are cut off.
 _LEAST_PALM = 0.3
 # Mean visibility of head and shoulders under which no body is in the picture, and of a wrist under which it is not.
@@ -108,8 +108,11 @@ def musician_finder(shape: SlotShape) -> Find:
             return found
 
         looked: dict[int, NDArray[np.float32]] = {}
-        bodies = []
+        bodies: list[Body] = []
         for i in spread(marks, _LOOKS):
+            # the third look decides where the first two do not agree
+            if len(looked) == 2 and (not bodies or stays(bodies)):
+                break
             rgb = picture(i)
             looked[i] = search(rgb, COUNTED_HANDS)
             poses[i, -1, 0] = len(looked[i])
@@ -135,7 +138,7 @@ def musician_finder(shape: SlotShape) -> Find:
 def spread(marks: NDArray[np.int8], shares: tuple[float, ...]) -> list[int]:
     """Some of the pictures of a chunk that show something, at shares of their number."""
     visible = np.flatnonzero(marks >= 0)
-    return np.unique(visible[(np.array(shares) * len(visible)).astype(int)]).tolist() if len(visible) else []
+    return list(dict.fromkeys(visible[(np.array(shares) * len(visible)).astype(int)].tolist())) if len(visible) else []
 
 
 def body_in(pose: BodyFollower, rgb: NDArray[np.uint8]) -> Body | None:
