@@ -195,7 +195,7 @@ def _aim(notes: Notes, finger: Ints, sign: float, style: PianoStyle, rng: np.ran
     key = notes.pitch - LOWEST_PITCH
     black = IS_BLACK[key]
     u = CENTRE_U[key] + np.clip(style.scatter_u * rng.standard_normal(len(key)), -0.35, 0.35) * WIDTH_U[key]
-    v = style.row_v + _rest(style)[finger, 1] / LENGTH_M + 0.07 * rng.standard_normal(len(key))
+    v = style.row_v + _rest(style)[finger, 1] / LENGTH_M + 0.1 * rng.standard_normal(len(key))
     on_black = np.clip(np.maximum(v, BLACK_FROM_V + 0.03 + 0.1 * rng.random(len(key))), 0.0, 0.92)
     # Between black keys there is room for a finger, but many stay in front of them.
     deep = v > BLACK_FROM_V - 0.03
