@@ -17,9 +17,9 @@ import numpy as np
 from common import finish
 from kinebeat.evaluation.fingertips import SHIPPED, Fingertips, fingertips, struck, tuned
 from kinebeat.evaluation.note_metrics import note_figures
-from kinebeat.evaluation.performance import watch
 from kinebeat.performance.truth.alignment import align
 from kinebeat.performance.truth.piano_videos import of_splits, read_clips
+from kinebeat.performance.truth.watching import watch
 
 if TYPE_CHECKING:
     from kinebeat.performance.notes import Notes

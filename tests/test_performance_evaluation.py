@@ -17,12 +17,13 @@ from kinebeat.evaluation import tables
 from kinebeat.evaluation.fingertips import SHIPPED, Thresholds, fingertips, keys_under_fingertips, struck, tuned
 from kinebeat.evaluation.note_audio import Room, fit_ndb
 from kinebeat.evaluation.note_metrics import note_figures
-from kinebeat.evaluation.performance import Method, Seen
+from kinebeat.evaluation.performance import Method
 from kinebeat.evaluation.performance_baselines import elsewhere, fit_prior, until
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH
 from kinebeat.performance.truth.alignment import align
 from kinebeat.performance.truth.piano_videos import PianoClip
+from kinebeat.performance.truth.watching import Seen
 from kinebeat.skeleton import LAYOUTS
 
 if TYPE_CHECKING:

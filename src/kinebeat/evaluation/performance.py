@@ -32,13 +32,11 @@ from kinebeat.evaluation.performance_baselines import elsewhere, fit_prior, unti
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.truth.alignment import Alignment, align
 from kinebeat.performance.truth.piano_videos import PianoClip, Split, of_splits, read_clips
+from kinebeat.performance.truth.watching import Seen, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from kinebeat.performance.keyboard import Keyboard
-    from kinebeat.performance.keypoints import Performer
 
     Row = dict[str, Any]
     Said = Mapping[str, Sequence[Sequence[Notes]]]
@@ -62,21 +60,6 @@ COLUMNS = (
 
 # What the paper prints, for all its instruments together; the films and the sounds are others.
 _QUOTED = {"VIG": 33, "WaveNet": 32, "GAN": 25, "SampleRNN": 30, "Foley Music": 20}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a method may know of a clip: everything but its notes.
-
-    Attributes:
-        performer: the player's joints.
-        keyboard: where the keys are; None where they were not found.
-        duration_s: of the clip.
-    """
-
-    performer: Performer
-    keyboard: Keyboard | None
-    duration_s: float
 
 
 @dataclass(frozen=True)
@@ -132,28 +115,6 @@ def baselines(training: Sequence[PianoClip]) -> list[Method]:
     ]
 
 
-def watch(clip: PianoClip, keypoints: Path | None) -> Seen:
-    """Look at a clip as the product does.
-
-    Args:
-        clip: whose film is read.
-        keypoints: folder with joints that were found before, `NAME.npz`; those that are missing are written there.
-
-    Raises:
-        InputError: the film or a file of the folder cannot be used.
-    """
-    from kinebeat.performance.keyboard import find_keyboard
-    from kinebeat.performance.keypoints import read_performer
-    from kinebeat.pose import save_pose
-
-    kept = keypoints / f"{clip.name}.npz" if keypoints is not None else None
-    source = kept if kept is not None and kept.is_file() else clip.path
-    performer = read_performer(source)
-    if kept is not None and source != kept:
-        save_pose(performer.track, kept)
-    return Seen(performer, find_keyboard(clip.path), clip.duration_s)
-
-
 def evaluate_performance(
     data: Path,
     *,
@@ -169,7 +130,7 @@ def evaluate_performance(
 
     Args:
         data: folder of the data sets.
-        keypoints: see `watch`.
+        keypoints: see `truth.watching.watch`.
         splits: whose clips are scored; "validation" to choose by.
         methods: makes the rows from the clips of the training.
         look: how a clip is seen.

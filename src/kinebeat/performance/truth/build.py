@@ -49,9 +49,9 @@ def real_pieces(
     Raises:
         InputError: the films are not there.
     """
-    from kinebeat.evaluation.performance import watch
     from kinebeat.performance.truth.alignment import align
     from kinebeat.performance.truth.piano_videos import of_splits, read_clips
+    from kinebeat.performance.truth.watching import watch
 
     clips = of_splits(read_clips(data), [split])
     found: list[Piece] = []
