@@ -93,6 +93,9 @@ def install(
         return performer
 
     class Player:
+        def ready(self, instrument):
+            pass
+
         def play(self, performer, keyboard, instrument, *, seed=0, progress=None):
             asked.append(("play", keyboard, instrument, seed))
             return notes

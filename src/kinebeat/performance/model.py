@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinebeat.errors import OptionError
 from kinebeat.performance.events import WORDS
 from kinebeat.performance.instruments import INSTRUMENTS
 from kinebeat.performance.picking import Picking
-from kinebeat.weights import load
+from kinebeat.weights import load, registry
 from kinebeat.weights.sessions import open_session
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class PerformanceModel:
         """The shipped model of an instrument.
 
         Raises:
-            InputError: its weights are not there or damaged.
+            InputError: its weights are damaged.
+            OptionError: no model of the instrument is shipped.
         """
-        return cls(load(WEIGHTS["keys" if INSTRUMENTS[instrument].family == "keys" else "others"]))
+        name = WEIGHTS["keys" if INSTRUMENTS[instrument].family == "keys" else "others"]
+        if name not in registry():
+            raise OptionError(f"the {instrument} cannot be heard yet: no model of its players is shipped")
+        return cls(load(name))
 
     def look(self, features: Features, instrument: str) -> Seen:
         """See a clip."""

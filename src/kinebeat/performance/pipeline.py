@@ -182,7 +182,9 @@ def perform(
     settings = checked(Settings(transpose, key, sound, font, seed))
     clock = Clock(progress, {})
     video = None if is_keypoints(source) else probe(source)
-    keyboard = _keyboard(source, video, instrument, clock)  # what fails quickly comes first
+    player = Player()
+    player.ready(instrument)  # what fails quickly comes first
+    keyboard = _keyboard(source, video, instrument, clock)
     with clock.stage("keypoints") as report:
         performer = read_performer(source if pose is None else Path(pose), workers=workers, progress=report)
     if keyboard is not None and video is not None:
@@ -197,7 +199,7 @@ def perform(
     if video is not None and duration_s < video.duration_s:
         warnings.append(f"only the first {duration_s:.1f} of {video.duration_s:.1f} seconds can be read")
     with clock.stage("listening") as report:
-        heard = Player().play(performer, keyboard, instrument, seed=seed, progress=report)
+        heard = player.play(performer, keyboard, instrument, seed=seed, progress=report)
     played = _within(heard, duration_s)
     played = played[played_by_hands(played, performer, keyboard)]
     if not len(played):

@@ -41,6 +41,15 @@ class Player:
     def __init__(self, model: PerformanceModel | None = None, *, words: bool | None = None, beam: int = BEAM) -> None:
         self._model, self._words, self._beam = model, words, beam
 
+    def ready(self, instrument: str) -> None:
+        """Load the model of an instrument, so that what is wrong with it is known before a film is looked at.
+
+        Raises:
+            InputError: the instrument's weights are damaged.
+            OptionError: no model of the instrument is shipped.
+        """
+        self._model = self._model or PerformanceModel.of(instrument)
+
     def play(
         self,
         performer: Performer,
@@ -60,14 +69,17 @@ class Player:
             progress: called with the share done.
 
         Raises:
-            InputError: the instrument's weights are not there or damaged.
+            InputError: the instrument's weights are damaged.
+            OptionError: no model of the instrument is shipped.
         """
         features = features_of(performer.track, keyboard)
         return self.hear(features, instrument, progress=progress)
 
     def hear(self, features: Features, instrument: str, *, progress: Callable[[float], None] | None = None) -> Notes:
         """The same of features."""
-        model = self._model or PerformanceModel.of(instrument)
+        self.ready(instrument)
+        model = self._model
+        assert model is not None  # noqa: S101  it is ready
         if len(features) < LEAST_FRAMES:
             return Notes.none()
         words = not model.keys if self._words is None else self._words
