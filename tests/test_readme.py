@@ -113,6 +113,16 @@ def test_the_cost_of_the_beat():
     assert f"the network weighs {found['weight files']['megabytes']:.1f} MB" in README
 
 
+def test_what_drums_and_memory_are_worth():
+    content = json.loads((ROOT / "benchmarks" / "results" / "accompaniment_ablation.json").read_text(encoding="utf-8"))
+    found = {(row["set"], row["instrument"], row["name"].split(", ")[1]): row for row in content["rows"]}
+    drums = [found["steps-3391", instrument, "unconditional"] for instrument in ("piano", "guitar")]
+    told = [f"{short(row['whole_is_lower_by'], 3)} ± {short(row['se'], 3)}" for row in drums]
+    assert f"{told[0]} (piano) and {told[1]} (guitar) nats\nworse" in README
+    memory = [short(found["steps-1500", name, "no memory"]["whole_is_lower_by"], 2) for name in ("piano", "guitar")]
+    assert f"one without memory {memory[0]} and {memory[1]} (after 1,500 steps" in README
+
+
 @pytest.mark.parametrize("instrument", ["piano", "guitar"])
 @pytest.mark.parametrize(
     ("label", "row"), [("Kinebeat", "Kinebeat"), ("Kinebeat in the product", "Kinebeat, as in the product")]

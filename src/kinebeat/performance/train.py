@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 VARIANTS = {"full": {}, "no-hands": {"hands": False}, "gru": {"recurrent": True}}
 """What Table 5 of the paper compares."""
 _LEAST = 1e-4
+THRESHOLDS = (0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""Of `Picking`, from which validation chooses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def validate(net: PerformanceNet, batches: Sequence[Batch], truths: Sequence[Any
         _, alone = net.look(torch.as_tensor(batch.nodes), torch.as_tensor(batch.tips))
         rows += list((1 - alone.exp()).numpy())
     best = 0.0
-    for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+    for threshold in THRESHOLDS:
         counts = np.zeros(3)
         for roll, truth in zip(rows, truths, strict=True):
             counts += matched(truth, pick(roll[..., 0], roll[..., 1], Picking(threshold)))
