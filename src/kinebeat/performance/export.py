@@ -34,7 +34,7 @@ LICENCE = (
     "licence: for other use train again on simulated pianists alone"
 )
 DATA = {
-    "keys": "AI-Pianist (Akbari, Liang and Cheng 2018): 44 overhead films of 11 pianists with notes transcribed by "
+    "keys": "AI-Pianist (Akbari, Liang and Cheng 2018): 42 overhead films of 11 pianists with notes transcribed by "
     "machine, no licence stated (real); hands made by our simulator (simulated)",
     "others": "players made by our simulator alone (simulated)",
 }
@@ -99,12 +99,20 @@ def model_parts(net: PerformanceNet, picking: Picking) -> dict[str, NDArray[Any]
     }
 
 
-def export(run: Path, *, name: str | None = None, scores: Path | None = None, folder: Path = FOLDER) -> str:
+def export(
+    run: Path,
+    *,
+    name: str | None = None,
+    threshold: float | None = None,
+    scores: Path | None = None,
+    folder: Path = FOLDER,
+) -> str:
     """Write a trained network, its entry in the registry and its card.
 
     Args:
         run: the folder of the training.
         name: of the weight; by what it was trained for if None.
+        threshold: of `Picking`; the one that was best in the clips of validation if None.
         scores: what `kinebeat evaluate performance --json` wrote.
         folder: where the weights go.
 
@@ -117,7 +125,9 @@ def export(run: Path, *, name: str | None = None, scores: Path | None = None, fo
     net, kept = load_best(run)
     kind = "keys" if net.config.keys else "others"
     name = name or WEIGHTS[kind]
-    parts = model_parts(net, Picking(struck=float(kept.get("threshold", Picking().struck))))
+    if threshold is None:
+        threshold = float(kept.get("threshold", Picking().struck))
+    parts = model_parts(net, Picking(struck=threshold))
     graphs = {part: value.tobytes() for part, value in parts.items() if value.dtype == np.uint8}
     table: list[dict[str, Any]] = json.loads(scores.read_text(encoding="utf-8"))["rows"] if scores else []
     entries = read_entries(folder)
@@ -174,10 +184,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m kinebeat.performance.export", description=about)
     parser.add_argument("--run", type=Path, required=True, help="folder of a training")
     parser.add_argument("--name", help="of the weight")
+    parser.add_argument("--threshold", type=float, help="from which a key is struck")
     parser.add_argument("--scores", type=Path, help="what `kinebeat evaluate performance --json` wrote")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the weights go")
     options = parser.parse_args(arguments)
-    export(options.run, name=options.name, scores=options.scores, folder=options.folder)
+    export(
+        options.run,
+        name=options.name,
+        threshold=options.threshold,
+        scores=options.scores,
+        folder=options.folder,
+    )
 
 
 if __name__ == "__main__":
