@@ -31,7 +31,7 @@ class Picking:
     """
 
     struck: float = 0.4
-    held: float = 0.3
+    held: float = 0.15
 
 
 def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking, velocity: int = 76) -> Notes:  # type: ignore[type-arg]
