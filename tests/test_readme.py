@@ -118,9 +118,9 @@ def test_what_drums_and_memory_are_worth():
     found = {(row["set"], row["instrument"], row["name"].split(", ")[1]): row for row in content["rows"]}
     drums = [found["steps-3391", instrument, "unconditional"] for instrument in ("piano", "guitar")]
     told = [f"{short(row['whole_is_lower_by'], 3)} ± {short(row['se'], 3)}" for row in drums]
-    assert f"{told[0]} (piano) and {told[1]} (guitar) nats\nworse" in README
+    assert f"one of as many steps is {told[0]} and {told[1]} worse" in README
     memory = [short(found["steps-1500", name, "no memory"]["whole_is_lower_by"], 2) for name in ("piano", "guitar")]
-    assert f"one without memory {memory[0]} and {memory[1]} (after 1,500 steps" in README
+    assert f"is {memory[0]} (piano) and {memory[1]} (guitar) nats worse (after 1,500 steps)" in README
 
 
 @pytest.mark.parametrize("instrument", ["piano", "guitar"])
