@@ -135,3 +135,42 @@ def test_the_accompaniment(instrument, label, row):
     null = f"{short(found['agreement_null'], 2)}; z {found['agreement_z']:.1f}"
     cells.append(f"{short(found['agreement'], 2)} ({null})")
     assert f"| {label} | {' | '.join(cells)} |" in README
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "row"),
+    [
+        ("unseen players (12 films): Kinebeat", "unseen players", "Kinebeat"),
+        ("nearest key under the fingertip", "unseen players", "nearest key under the fingertip"),
+        ("what Kinebeat hears in another film", "unseen players", "Kinebeat, in another clip"),
+        ("notes drawn from what is usual", "unseen players", "what is usual, drawn blindly"),
+        ("TestSet (6 films): Kinebeat", "TestSet clips", "Kinebeat"),
+        ("nearest key under the fingertip", "TestSet clips", "nearest key under the fingertip"),
+    ],
+)
+def test_the_musicians(label, kind, row):
+    content = json.loads((ROOT / "benchmarks" / "results" / "performance.json").read_text(encoding="utf-8"))
+    wanted = (kind, "all", row)
+    found = next(r for r in content["rows"] if (r["set"], r.get("playing"), r["name"]) == wanted)
+    cells = [f"{short(found[f'{what}_f'], 2)} ({short(found[f'{what}_f_aligned'], 2)})" for what in ("onset", "pitch")]
+    spread = [f"{short(found[f'class_f{how}'], 2)} ± {short(found[f'class_f{how}_se'], 2)}" for how in ("", "_aligned")]
+    cells += [f"{spread[0]} ({spread[1]})", short(found["density_ratio"], 1)]
+    assert f"| {label} | {' | '.join(cells)} |" in README
+
+
+def test_the_latency():
+    content = json.loads((ROOT / "benchmarks" / "results" / "latency.json").read_text(encoding="utf-8"))
+    found = {(r["part"], r["name"], r.get("stage")): r for r in content["rows"]}
+    ours = "InteractiveBeat, looking no further than the engine"
+    for label, name, stage in (
+        ("the same, looking no further than the engine", ours, "all, with directogram"),
+        ("Kinebeat's engine, 16th by 16th", "Kinebeat's engine, frames that give drums", "keypoints to events"),
+    ):
+        row = found["model step", name, stage]
+        line = next(line for line in README.splitlines() if line.startswith(f"| {label} |"))
+        assert f"| {row['p50_ms']:.1f} / {row['p99_ms']:.1f} ms |" in line
+    step = found["model step", ours, "all"]
+    assert f"it is {step['p50_ms']:.1f} ms (p50; p99 {step['p99_ms']:.1f})" in README
+    frame = found["frame in, events out", "every frame that was looked at", None]
+    told = f"{frame['p50_ms']:.0f} ms (p50; p95 {frame['p95_ms']:.1f}, p99 {frame['p99_ms']:.1f})"
+    assert told in README
