@@ -174,3 +174,8 @@ def test_the_latency():
     frame = found["frame in, events out", "every frame that was looked at", None]
     told = f"{frame['p50_ms']:.0f} ms (p50; p95 {frame['p95_ms']:.1f}, p99 {frame['p99_ms']:.1f})"
     assert told in README
+
+
+def test_the_speed_of_performances():
+    taken = [row["s_per_s"] for name, row in rows("performance_speed").items() if "s_per_s" in row]
+    assert f"A second of film takes {short(min(taken), 2)} to {short(max(taken), 2)} s" in README
