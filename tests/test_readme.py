@@ -123,6 +123,12 @@ def test_what_drums_and_memory_are_worth():
     assert f"is {memory[0]} (piano) and {memory[1]} (guitar) nats worse (after 1,500 steps)" in README
 
 
+def test_what_is_played_without_drums():
+    content = json.loads((ROOT / "benchmarks" / "results" / "accompaniment_variants.json").read_text(encoding="utf-8"))
+    said = [row["agreement_z"] for row in content["rows"] if row["name"] == "Kinebeat, unconditional"]
+    assert f"agrees with none (z {short(said[0], 1)}, {short(said[1], 1)};" in README
+
+
 @pytest.mark.parametrize("instrument", ["piano", "guitar"])
 @pytest.mark.parametrize(
     ("label", "row"), [("Kinebeat", "Kinebeat"), ("Kinebeat in the product", "Kinebeat, as in the product")]
