@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from kinebeat.errors import InputError, OptionError
+from kinebeat.evaluation.note_metrics import matched
 from kinebeat.performance import batches
-from kinebeat.performance.batches import CLIP_FRAMES, NOTHING, Batches, Drawing, rolls, side_by_side, varied
+from kinebeat.performance.batches import NOTHING, Batches, Drawing, rolls, side_by_side, varied
 from kinebeat.performance.beam import likeliest
 from kinebeat.performance.corpus import Piece, read_pieces, write_pieces
 from kinebeat.performance.events import WORDS, Limits, after, allowed, decode, first_state
-from kinebeat.performance.features import FPS
+from kinebeat.performance.features import CLIP_FRAMES, FPS
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH
 from pianists import RIGHT_INDEX_TIP, one_finger, random_notes
@@ -248,8 +249,10 @@ def test_a_player_hears_the_dips(trained, pieces):
     shares = []
     notes = Player(model).hear(pieces[3].features(), "piano", progress=shares.append)
     assert shares[-1] == 1.0
-    hits, there, found = train.matched(pieces[3].notes, notes)
-    shuffled = train.matched(pieces[2].notes, notes)[0]
+    there, found = len(pieces[3].notes), len(notes)
+    hits, shuffled = (
+        matched(piece.notes.onset_s, piece.notes.pitch, notes.onset_s, notes.pitch) for piece in (pieces[3], pieces[2])
+    )
     assert hits > 0.4 * there
     assert hits > 2 * shuffled
     assert found < 3 * there

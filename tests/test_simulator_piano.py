@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -307,10 +305,8 @@ def test_no_table_of_fingering(tmp_path):
 
 
 @pytest.mark.data
-def test_fingering_agrees_with_a_pianist_as_well_as_said():
-    if "KINEBEAT_DATA" not in os.environ:
-        pytest.skip("KINEBEAT_DATA does not name the data folder")
-    hands = read_fingered(Path(os.environ["KINEBEAT_DATA"]))
+def test_fingering_agrees_with_a_pianist_as_well_as_said(data_dir):
+    hands = read_fingered(data_dir)
     assert agreement([h for h in hands if h.split == "train"]) > 0.72
     assert agreement([h for h in hands if h.split == "test"]) > 0.55
     measured = measure_pairs([h for h in hands if h.split == "train"], 1)

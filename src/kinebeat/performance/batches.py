@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.performance.events import WORDS, encode, ticks_of
-from kinebeat.performance.features import FPS, HAND_NODES, LAYOUT, body_features, key_features
+from kinebeat.performance.features import CLIP_FRAMES, FPS, HAND_NODES, LAYOUT, body_features, key_features
 from kinebeat.performance.instruments import INSTRUMENTS
+from kinebeat.performance.joining import CLIP_S
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.piano_keys import CENTRE_U, KEY_LENGTH_U, LOWEST_PITCH, PITCHES, WHITE_KEYS
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from kinebeat.performance.corpus import Piece
 
-CLIP_S = 6.0
-CLIP_FRAMES = round(CLIP_S * FPS)
 NOTHING = -1
 """The target where no word is asked for."""
 TOLERATED_S = 0.07

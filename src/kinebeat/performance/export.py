@@ -35,7 +35,8 @@ LICENCE = (
 )
 DATA = {
     "keys": "AI-Pianist (Akbari, Liang and Cheng 2018): 42 overhead films of 11 pianists with notes transcribed by "
-    "machine, no licence stated (real); hands made by our simulator (simulated)",
+    "machine, no licence stated (real; some of their hands were found "
+    "by an earlier version of our keypoints); hands made by our simulator (simulated)",
     "others": "players made by our simulator alone (simulated)",
 }
 CAUTION = {
@@ -154,7 +155,8 @@ def _validated(kept: Mapping[str, Any]) -> dict[str, float]:
 
 def command(kept: Mapping[str, Any]) -> str:
     """The command that trains it again, from what the training said of itself."""
-    words = ["python -m kinebeat.performance.train --data CORPUS/*.npz --out runs/performance"]
+    words = ["python -m kinebeat.performance.train --out runs/performance"]
+    words += ["--data CORPUS/train-*.npz CORPUS/validation-real.npz"]
     words += [f"--variant {kept['variant']} --shape {kept['shape']} --seed {kept['seed']}"]
     words += [f"--steps {kept['recipe']['steps']} --rate {kept['recipe']['rate']:g}"]
     words += [f"--batch {kept['recipe']['drawing']['batch']} --real {kept['recipe']['drawing']['real']:g}"]
@@ -173,6 +175,7 @@ def card(name: str, entry: Mapping[str, Any], net: PerformanceNet, kept: Mapping
     facts = {
         "seed": str(kept["seed"]),
         "training": f"best at step {kept['step']} of {kept['recipe']['steps']}, {kept['seconds'] / 60:.0f} minutes in",
+        "plays with": f"threshold {entry['constants']['threshold']:g}, held {entry['constants']['held']:g}",
         "validation": ", ".join(f"{key} {value:.3f}" for key, value in _validated(kept).items()),
     }
     return card_text(name, what, entry, facts, [], CAUTION["keys" if config.keys else "others"])

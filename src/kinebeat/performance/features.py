@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinebeat.performance.joining import CLIP_S
 from kinebeat.performance.piano_keys import KEY_LENGTH_U
 from kinebeat.skeleton import LAYOUTS
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FPS = 30.0
 """Frames a second that the network is told."""
+CLIP_FRAMES = round(CLIP_S * FPS)
+"""Of a clip."""
 LONGEST_GAP_S = 0.12
 """Between two frames of the track, over which a joint is taken to move in a straight line."""
 LAYOUT = LAYOUTS["body25_hands"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinebeat.performance.features import FPS
+from kinebeat.performance.joining import without_overlaps
 from kinebeat.performance.notes import Notes
-from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCHES
+from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking,
     if not onsets:
         return Notes.none()
     onset_s, key, end_s = (np.array(values) for values in zip(*onsets, strict=True))
-    return _ended(Notes.of(onset_s, np.maximum(end_s, onset_s + SHORTEST_S), key + LOWEST_PITCH, velocity))
+    return without_overlaps(Notes.of(onset_s, np.maximum(end_s, onset_s + SHORTEST_S), key + LOWEST_PITCH, velocity))
 
 
 def _peaks(struck: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -91,12 +92,3 @@ def _end_s(held: NDArray[np.floating], frame: int, how: Picking) -> float:  # ty
     # A finger may take two frames to be seen as holding.
     over = over[over >= 2] if len(later) > 2 and (later[:4] >= how.held).any() else over
     return (frame + 1 + (int(over[0]) if len(over) else len(later))) / FPS
-
-
-def _ended(notes: Notes) -> Notes:
-    """Each note ended where its pitch is struck again."""
-    offset_s = notes.offset_s.copy()
-    for pitch in range(LOWEST_PITCH, LOWEST_PITCH + PITCHES):
-        own = np.flatnonzero(notes.pitch == pitch)
-        offset_s[own[:-1]] = np.minimum(offset_s[own[:-1]], notes.onset_s[own[1:]])
-    return Notes(notes.onset_s, offset_s, notes.pitch, notes.velocity)

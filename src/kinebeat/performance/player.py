@@ -8,9 +8,9 @@ import numpy as np
 
 from kinebeat.performance.beam import BEAM, likeliest
 from kinebeat.performance.events import TICKS_PER_S, Limits, decode
-from kinebeat.performance.features import FPS, Features, features_of
+from kinebeat.performance.features import CLIP_FRAMES, FPS, Features, features_of
 from kinebeat.performance.instruments import INSTRUMENTS
-from kinebeat.performance.joining import CLIP_S, clip_starts, joined
+from kinebeat.performance.joining import clip_starts, joined
 from kinebeat.performance.model import PerformanceModel
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.picking import pick
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kinebeat.performance.keyboard import Keyboard
     from kinebeat.performance.keypoints import Performer
 
-CLIP_FRAMES = round(CLIP_S * FPS)
 LEAST_FRAMES = 8
 """A film shorter than this shows no music."""
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinebeat.errors import InputError, OptionError
-from kinebeat.performance.batches import CLIP_FRAMES, CLIP_S, NOTHING, Batch, Batches, Drawing, cut, whole
+from kinebeat.evaluation.note_metrics import matched
+from kinebeat.performance.batches import NOTHING, Batch, Batches, Drawing, cut, whole
 from kinebeat.performance.corpus import read_pieces
-from kinebeat.performance.features import FPS
+from kinebeat.performance.features import CLIP_FRAMES, FPS
 from kinebeat.performance.network import SHAPES, NetConfig, PerformanceNet
 from kinebeat.performance.picking import Picking, pick
 from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
@@ -75,7 +76,7 @@ def losses(net: PerformanceNet, batch: Batch) -> dict[str, Tensor]:
     nodes, tips, instrument, struck, held, words, seconds, target = (
         torch.as_tensor(x).to(where) for x in vars(batch).values()
     )
-    vectors, alone = net.look(nodes[:, :, list(range(nodes.shape[2]))], tips)
+    vectors, alone = net.look(nodes, tips)
     found: dict[str, Tensor] = {}
     if net.touch is not None:
         frames = struck.shape[0] * struck.shape[1]
@@ -107,24 +108,13 @@ def validate(net: PerformanceNet, batches: Sequence[Batch], truths: Sequence[Any
     for threshold in THRESHOLDS:
         counts = np.zeros(3)
         for roll, truth in zip(rows, truths, strict=True):
-            counts += matched(truth, pick(roll[..., 0], roll[..., 1], Picking(threshold)))
+            said = pick(roll[..., 0], roll[..., 1], Picking(threshold))
+            hits = matched(truth.onset_s, truth.pitch, said.onset_s, said.pitch)
+            counts += hits, len(truth), len(said)
         f = float(2 * counts[0] / max(1.0, counts[1] + counts[2]))
         if f > best:
             best, figures["threshold"] = f, threshold
     return figures | {"note_f": best}
-
-
-def matched(truth: Any, found: Any, window_s: float = 0.1) -> tuple[int, int, int]:
-    """How many notes have the same pitch within a window, how many there are, how many were found."""
-    hits = 0
-    for pitch in np.unique(truth.pitch):
-        left = found.onset_s[found.pitch == pitch].tolist()
-        for onset_s in truth.onset_s[truth.pitch == pitch]:
-            near = [x for x in left if abs(x - onset_s) <= window_s]
-            if near:
-                left.remove(min(near, key=lambda x: abs(x - onset_s)))
-                hits += 1
-    return hits, len(truth), len(found)
 
 
 def truths_of(pieces: Sequence[Piece]) -> list[Any]:
@@ -132,7 +122,7 @@ def truths_of(pieces: Sequence[Piece]) -> list[Any]:
     found = []
     for piece in pieces:
         for start in range(0, max(1, len(piece.joints) - CLIP_FRAMES // 2), CLIP_FRAMES):
-            notes = cut(piece.notes, start / FPS, CLIP_S)
+            notes = cut(piece.notes, start / FPS)
             found.append(notes[notes.onset_s >= 0])
     return found
 
