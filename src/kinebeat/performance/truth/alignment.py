@@ -7,7 +7,7 @@ the key sounds, so notes that are moved until fingers are on the keys of as many
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -78,6 +78,30 @@ def align(notes: Notes, performer: Performer, keyboard: Keyboard, *, longest_s: 
     while first > 0 and score[first - 1] >= score[best] - _AS_GOOD:
         first -= 1
     return Alignment(float((lags_s[first] + lags_s[last]) / 2), float(share[best]), float(share[steps]))
+
+
+def align_to_strokes(
+    notes: Notes, struck: NDArray[np.floating[Any]], fps: float, *, longest_s: float = LONGEST_LAG_S
+) -> float:
+    """How much later notes are than the keys that are seen to go down, seconds.
+
+    Args:
+        notes: what is played, by a clock that is off by a constant.
+        struck: (T, 88) in [0, 1], how likely each key is struck in each picture.
+        fps: pictures a second.
+        longest_s: how far to look in either direction.
+    """
+    known = (notes.pitch >= LOWEST_PITCH) & (notes.pitch < LOWEST_PITCH + PITCHES)
+    onset_s, keys = notes.onset_s[known], notes.pitch[known] - LOWEST_PITCH
+    if not len(onset_s) or len(struck) < 2:
+        return 0.0
+    step_s = _GRID_S / 5
+    lags_s = np.arange(-round(longest_s / step_s), round(longest_s / step_s) + 1) * step_s
+    places = np.clip((onset_s - lags_s[:, None]) * fps, 0, len(struck) - 1)
+    before = np.minimum(places.astype(np.int64), len(struck) - 2)
+    share = places - before
+    found = (1 - share) * struck[before, keys] + share * struck[before + 1, keys]
+    return float(lags_s[found.mean(1).argmax()])
 
 
 def _under_finger(notes: Notes, performer: Performer, keyboard: Keyboard) -> NDArray[np.float64]:
