@@ -26,6 +26,7 @@ from kinebeat.performance.network import NetConfig, PerformanceNet, on_keys  # n
 from kinebeat.performance.picking import Picking  # noqa: E402
 from kinebeat.performance.player import Player  # noqa: E402
 from kinebeat.training import Session  # noqa: E402
+from kinebeat.weights import load  # noqa: E402
 
 TINY = NetConfig(graph_layers=3, node_width=16, width=32, feed=48, heads=2, layers=2, dropout=0.0)
 PLAIN = Drawing(batch=4, turn=0, scale=0, shift=0, jitter=0, lost=0, mirror=0)
@@ -147,7 +148,7 @@ def test_an_octave_higher_the_same_hands_strike_an_octave_higher(pieces):
     higher = Piece(clip.joints + np.array([7.0, 0.0], np.float32), clip.notes, "piano", True, "")
     with torch.no_grad():
         low, high = (
-            1 - net.look(torch.as_tensor(f.nodes)[None], torch.as_tensor(f.tips)[None])[1].exp()
+            1 - net.look(torch.as_tensor(f.nodes)[None], torch.as_tensor(f.tips)[None], torch.tensor([0]))[1].exp()
             for f in (clip.features(), higher.features())
         )
     np.testing.assert_allclose(low[0, :, :-12], high[0, :, 12:], atol=1e-4)
@@ -178,12 +179,41 @@ def test_without_hands_the_hands_change_nothing():
     other[:, :, 25:] = 3.0
     tips = torch.zeros(1, 60, 0, 2)
     with torch.no_grad():
-        a, _ = net.look(nodes, tips)
-        b, _ = net.look(other, tips)
+        violin = torch.tensor([1])
+        a, alone = net.look(nodes, tips, violin)
+        b, again = net.look(other, tips, violin)
         other[:, :, 3] = 3.0
-        c, _ = net.look(other, tips)
+        c, _ = net.look(other, tips, violin)
     np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(alone, again)
     assert not torch.allclose(b, c)
+
+
+def test_only_what_an_instrument_has_is_struck():
+    torch.manual_seed(0)
+    net = PerformanceNet(replace(TINY, keys=False)).eval()
+    nodes = torch.as_tensor(np.stack([bodies(1)[0].features(slice(0, 30)).nodes] * 2))
+    with torch.no_grad():
+        _, alone = net.look(nodes, torch.zeros(2, 30, 0, 2), torch.tensor([1, 8]))
+    done = (1 - alone.exp()).amax((1, 3)).numpy()
+    for row, (lowest, highest) in enumerate(((55, 100), (28, 58))):  # violin, tuba
+        inside = np.zeros(88, bool)
+        inside[lowest - LOWEST_PITCH : highest - LOWEST_PITCH + 1] = True
+        assert (done[row][inside] > 0).all()
+        assert (done[row][~inside] == 0).all()
+
+
+def test_a_body_that_stands_elsewhere_is_read_alike():
+    torch.manual_seed(0)
+    encoder = network.Encoder(replace(TINY, keys=False)).train()
+    nodes = torch.as_tensor(bodies(1)[0].features(slice(0, 60)).nodes)[None]
+    with torch.no_grad():
+        _, here = encoder(nodes)
+        moved = nodes.clone()
+        moved[..., [0, 1, 4, 6]] += 0.4
+        _, there = encoder(moved)
+    assert here.shape == (1, 60, 67, 11)
+    np.testing.assert_allclose(here[..., 7:], there[..., 7:], atol=1e-3)
 
 
 # Training and playing
@@ -215,8 +245,9 @@ def test_what_is_exported_plays_as_the_network_does(trained, pieces):
     seen = model.look(features, "piano")
     words, seconds = np.array([[START, 3, 200, 210]]), np.array([[0, 0, 0, 1.0]], np.float32)
     with torch.no_grad():
-        vectors, alone = net.look(torch.as_tensor(features.nodes)[None], torch.as_tensor(features.tips)[None])
-        memory = net.remember(vectors, alone, torch.zeros(1, dtype=torch.long))
+        piano = torch.zeros(1, dtype=torch.long)
+        vectors, alone = net.look(torch.as_tensor(features.nodes)[None], torch.as_tensor(features.tips)[None], piano)
+        memory = net.remember(vectors, alone, piano)
         expected = net.say(torch.as_tensor(words), torch.as_tensor(seconds), memory)[0].numpy()
     np.testing.assert_allclose(seen.struck, (1 - alone.exp())[0, ..., 0], atol=5e-3)
     past = model.begin(1)
@@ -261,23 +292,54 @@ def test_a_player_hears_the_dips(trained, pieces):
     assert len(Player(model).hear(pieces[3].features(slice(0, 3)), "piano")) == 0
 
 
-def test_players_without_keys_are_trained_and_exported_too(tmp_path):
-    write_pieces(tmp_path / "train.npz", bodies())
-    write_pieces(tmp_path / "validation.npz", bodies(1))
-    data = [tmp_path / "train.npz", tmp_path / "validation.npz"]
-    recipe = replace(train.Recipe(), steps=2, drawing=replace(PLAIN, batch=2))
+@pytest.fixture(scope="module")
+def without_keys(tmp_path_factory):
+    """Each variant, trained for two steps on violinists and exported."""
+    folder = tmp_path_factory.mktemp("others")
+    write_pieces(folder / "train.npz", bodies())
+    write_pieces(folder / "validation.npz", bodies(1))
+    data = [folder / "train.npz", folder / "validation.npz"]
+    recipe = replace(train.Recipe(), steps=2, halved=True, words_every=2, drawing=replace(PLAIN, batch=2))
     for variant in train.VARIANTS:
-        figures = train.train(data, Session(tmp_path / variant), variant=variant, recipe=recipe, config=TINY)
-        assert set(figures) == {"val_words"}
-    name = export.export(tmp_path / "full", folder=tmp_path)
-    assert name == "performance-others"
-    entry = json.loads((tmp_path / "registry.json").read_text())[name]
-    assert entry["constants"]["keys"] is False
-    assert "simulated" in (tmp_path / f"{name}.md").read_text()
-    from kinebeat.weights import load
+        figures = train.train(data, Session(folder / variant), variant=variant, recipe=recipe, config=TINY)
+        assert {"val_struck", "val_held", "val_words", "note_f"} <= set(figures)
+        export.export(folder / variant, name=f"performance-{variant}", folder=folder)
+    return folder
 
-    notes = Player(PerformanceModel(load(name, tmp_path)), beam=2).hear(bodies(1)[0].features(slice(0, 100)), "violin")
-    assert ((notes.pitch >= 55) & (notes.pitch <= 100)).all()
+
+def test_players_without_keys_are_trained_and_exported_too(without_keys):
+    entry = json.loads((without_keys / "registry.json").read_text())["performance-full"]
+    assert entry["constants"]["keys"] is False
+    assert "films" not in entry["licence"] + entry["data"]
+    assert "validation-simulated.npz" in entry["recipe"]
+    assert "simulated" in (without_keys / "performance-full.md").read_text()
+    model = PerformanceModel(load("performance-full", without_keys))
+    model.picking = Picking(0.0, 0.0, 0.0)
+    clip = bodies(1)[0].features(slice(0, 100))
+    for words in (False, True):
+        notes = Player(model, words=words, beam=2).hear(clip, "violin")
+        assert len(notes)
+        assert ((notes.pitch >= 55) & (notes.pitch <= 100)).all()
+
+
+@pytest.mark.parametrize("variant", ["full", "gru"])
+def test_what_is_exported_without_keys_says_what_the_network_says(without_keys, variant):
+    net, _ = train.load_best(without_keys / variant)
+    model = PerformanceModel(load(f"performance-{variant}", without_keys))
+    features = bodies(1)[0].features(slice(0, 80))
+    seen = model.look(features, "cello")
+    words, seconds = np.array([[START, 3, 200, 210]]), np.array([[0, 0, 0, 1.0]], np.float32)
+    with torch.no_grad():
+        cello = torch.tensor([3])
+        vectors, alone = net.look(torch.as_tensor(features.nodes)[None], torch.zeros(1, 80, 0, 2), cello)
+        memory = net.remember(vectors, alone, cello)
+        expected = net.say(torch.as_tensor(words), torch.as_tensor(seconds), memory)[0].numpy()
+    np.testing.assert_allclose(seen.struck, (1 - alone.exp())[0, ..., 0], atol=5e-3)
+    past = model.begin(2)
+    for place in range(4):
+        both = np.repeat(words[:, place], 2), np.repeat(seconds[:, place], 2)
+        logits, past = model.say(*both, seen, past)
+        np.testing.assert_allclose(logits, expected[[place, place]], atol=0.05)
 
 
 def test_wrong_options_are_named(pieces, tmp_path):

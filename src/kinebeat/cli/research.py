@@ -218,7 +218,16 @@ def evaluate_latency(
 
 @evaluate_app.command("performance")
 def evaluate_performance(
-    data: DataOption,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the data sets, for the films.", envvar="KINEBEAT_DATA")
+    ] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The other instruments, on simulated players, instead of the films.")
+    ] = False,
+    players: Annotated[int, typer.Option(help="Simulated players of each instrument.", min=1)] = 6,
+    ablation: Annotated[
+        Path | None, typer.Option(help="With --simulated: networks of Table 5 were exported here; see docs.")
+    ] = None,
     keypoints: Annotated[
         Path | None, typer.Option(help="Keep the keypoints of the films here, or take them from here.")
     ] = None,
@@ -227,7 +236,12 @@ def evaluate_performance(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Score the notes heard in silent films of pianists: Foley Music, beside baselines."""
+    """Score the notes heard in silent films of pianists, or of simulated players: Foley Music, beside baselines."""
+    if simulated:
+        _evaluate_simulated(players, ablation, json, seed, quiet=quiet)
+        return
+    if data is None:
+        raise OptionError("name the folder of the data sets with --data, or say --simulated")
     from kinebeat.evaluation.performance import TESTS, as_text
     from kinebeat.evaluation.performance import evaluate_performance as evaluate
 
@@ -242,6 +256,24 @@ def evaluate_performance(
             ),
             json,
             "AI-Pianist films, whole; " + ("the player of validation" if validation else "unseen players, test clips"),
+            as_text,
+        )
+
+
+def _evaluate_simulated(players: int, ablation: Path | None, json: Path | None, seed: int, *, quiet: bool) -> None:
+    """The instruments that no films are there of."""
+    from kinebeat.evaluation.performance_simulated import SEED, as_text, evaluate_simulated
+
+    with progress_bar(quiet) as bar:
+        _finish_table(
+            lambda: evaluate_simulated(
+                players=players,
+                ablation=ablation,
+                seed=SEED + seed,
+                progress=lambda _stage, share: bar("performance", share),
+            ),
+            json,
+            f"{players} simulated players of each instrument, whom no training has seen",
             as_text,
         )
 

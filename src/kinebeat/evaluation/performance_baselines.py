@@ -6,7 +6,7 @@ The third, the key under the fingertip, is in `evaluation.fingertips`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.performance.truth.piano_videos import PianoClip
+
+
+class Played(Protocol):
+    """Something of some length in which notes are played."""
+
+    @property
+    def notes(self) -> Notes:
+        """In its seconds."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+
 
 TOGETHER_S = 0.03
 """Notes that begin so soon after each other are a chord."""
@@ -62,7 +75,7 @@ class Prior:
         return Notes.of(onsets, np.array(onsets) + self.length_s[which], pitches, self.velocity[which])
 
 
-def fit_prior(clips: Sequence[PianoClip]) -> Prior:
+def fit_prior(clips: Sequence[Played]) -> Prior:
     """The prior of some clips.
 
     Raises:

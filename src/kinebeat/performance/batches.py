@@ -69,7 +69,7 @@ class Drawing:
         turn: standard deviation of a rotation, radians.
         scale: of a change of size, as a share; of both axes together, and of each.
         shift: of where the keyboard is taken to be, in widths of a white key.
-        jitter: of every joint in every frame, in widths of a white key, or in hundredths of a shoulder's width.
+        jitter: of every joint in every frame, in widths of a white key, or in hundredths of how large a body is.
         lost: probability that a hand is not seen for a while.
         mirror: probability that all is mirrored.
     """
@@ -122,7 +122,7 @@ def varied(
     if keys and rng.random() < how.mirror:
         joints, notes = mirrored(joints, notes)
     joints = joints.copy()
-    unit = 1.0 if keys else max(1e-6, _extent(joints) / 10)
+    unit = 1.0 if keys else max(1e-6, _extent(joints) / 100)
     angle, whole = rng.normal(0, how.turn), np.exp(rng.normal(0, how.scale))
     if keys:
         # Along the keys only: a key's width and place are known far better than how deep a hand is in them.

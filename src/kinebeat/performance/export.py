@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinebeat.performance.features import CHANNELS, TIPS
+from kinebeat.performance.features import TIPS
 from kinebeat.performance.model import WEIGHTS
 from kinebeat.performance.network import PerformanceNet, parameters
 from kinebeat.performance.picking import Picking
@@ -29,16 +29,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LICENCE = (
-    "Apache-2.0 as far as it is ours; trained in part on films of pianists published as research data without a "
-    "licence: for other use train again on simulated pianists alone"
-)
+LICENCE = {
+    "keys": "Apache-2.0 as far as it is ours; trained in part on films of pianists published as research data without "
+    "a licence: for other use train again on simulated pianists alone",
+    "others": "Apache-2.0; trained on simulated players alone, who play parts that are made up",
+}
 DATA = {
     "keys": "AI-Pianist (Akbari, Liang and Cheng 2018): 42 overhead films of 11 pianists with notes transcribed by "
     "machine, no licence stated (real; some of their hands were found "
     "by an earlier version of our keypoints); hands made by our simulator (simulated)",
     "others": "players made by our simulator alone (simulated)",
 }
+SHOWN = {
+    "keys": ("Kinebeat",),
+    "others": ("Kinebeat", "Kinebeat, of another player", "what is usual, drawn blindly"),
+}
+"""Rows of the figures that go with the weights."""
 CAUTION = {
     "keys": "Learned from films from above in which all keys can be seen, 20 pictures a second and 11 pixels a key. "
     "Loudness is not in the data: all notes are equally loud.",
@@ -50,11 +56,11 @@ def model_parts(net: PerformanceNet, picking: Picking) -> dict[str, NDArray[Any]
     """The graphs of a network and what goes with them: see `kinebeat.performance.model.PerformanceModel`."""
     net = net.eval()
     config, frames = net.config, 20
-    nodes = torch.zeros(1, frames, len(config.nodes), len(CHANNELS))
+    nodes = torch.zeros(1, frames, len(config.nodes), config.channels)
     tips = torch.rand(1, frames, len(TIPS), 2)
 
     def seen(nodes: Tensor, tips: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        vectors, alone = net.look(nodes, tips)
+        vectors, alone = net.look(nodes, tips, instrument)
         memory = net.remember(vectors, alone, instrument)
         kept = [value for block in net.blocks for value in block.cross.remember(memory)]  # type: ignore[union-attr, operator]
         return 1 - alone.exp(), memory, torch.stack(kept)
@@ -64,8 +70,12 @@ def model_parts(net: PerformanceNet, picking: Picking) -> dict[str, NDArray[Any]
 
     def say(words: Tensor, seconds: Tensor, memory: Tensor, kept: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         pairs = list(zip(kept[0::2].unbind(0), kept[1::2].unbind(0), strict=True))
-        logits, after = net.go_on(words, seconds, memory, pairs, list(past.unbind(0)))
-        return logits, torch.stack(after)
+        if not config.recurrent:
+            logits, after = net.go_on(words, seconds, memory, pairs, list(past.unbind(0)))
+            return logits, torch.stack(after)
+        # The state of a GRU (1, B, E) goes as if it were one word of the past, split into heads.
+        logits, after = net.go_on(words, seconds, memory, pairs, list(past[:, :, :, 0].flatten(2)[:, None].unbind(0)))
+        return logits, torch.stack(after).reshape(past.shape)
 
     instrument = torch.zeros(1, dtype=torch.long)
     looked = {"nodes": (nodes, ".T.."), "tips": (tips, ".T.."), "instrument": (instrument, ".")}
@@ -73,7 +83,7 @@ def model_parts(net: PerformanceNet, picking: Picking) -> dict[str, NDArray[Any]
         del looked["tips"]
     with torch.no_grad():
         _, memory, kept = seen(nodes, tips, instrument)
-    beams, before = 3, 4
+    beams, before = 3, 1 if config.recurrent else 4
     past = torch.zeros(2 * config.layers, beams, config.heads, before, config.width // config.heads)
     return {
         "look": to_onnx(
@@ -87,14 +97,15 @@ def model_parts(net: PerformanceNet, picking: Picking) -> dict[str, NDArray[Any]
                 "seconds": (torch.zeros(beams, 1), "B."),
                 "memory": (memory, ".T."),
                 "kept": (kept, "...T."),
-                "past": (past, ".B.P."),
+                "past": (past, ".B..." if config.recurrent else ".B.P."),
             },
-            {"logits": "B..", "after": ".B.Q."},
+            {"logits": "B..", "after": ".B..." if config.recurrent else ".B.Q."},
         ),
         "keys": np.array(config.keys),
         "blocks": np.array(config.layers),
         "heads": np.array(config.heads),
         "depth": np.array(config.width // config.heads),
+        "recurrent": np.array(config.recurrent),
         "threshold": np.array(picking.struck),
         "held": np.array(picking.held),
     }
@@ -135,12 +146,12 @@ def export(
     entries[name] = {
         "sha256": write_graphs(name, graphs, folder),
         "constants": {part: value.tolist() for part, value in parts.items() if part not in graphs},
-        "licence": LICENCE,
+        "licence": LICENCE[kind],
         "data": DATA[kind],
         "recipe": command(kept),
         "scores": [
             {"name": "validation", **{key: round(value, 4) for key, value in _validated(kept).items()}},
-            *(row for row in table if row.get("name") == "Kinebeat"),
+            *(row for row in table if row.get("name") in SHOWN[kind]),
         ],
         "date": dt.datetime.fromtimestamp((run / "best.pt").stat().st_mtime, dt.UTC).date().isoformat(),
     }
@@ -155,13 +166,14 @@ def _validated(kept: Mapping[str, Any]) -> dict[str, float]:
 
 def command(kept: Mapping[str, Any]) -> str:
     """The command that trains it again, from what the training said of itself."""
+    keys, drawing = kept["config"]["keys"], kept["recipe"]["drawing"]
     words = ["python -m kinebeat.performance.train --out runs/performance"]
-    words += ["--data CORPUS/train-*.npz CORPUS/validation-real.npz"]
+    words += [f"--data CORPUS/train-*.npz CORPUS/validation-{'real' if keys else 'simulated'}.npz"]
     words += [f"--variant {kept['variant']} --shape {kept['shape']} --seed {kept['seed']}"]
     words += [f"--steps {kept['recipe']['steps']} --rate {kept['recipe']['rate']:g}"]
-    words += [f"--batch {kept['recipe']['drawing']['batch']} --real {kept['recipe']['drawing']['real']:g}"]
+    words += [f"--batch {drawing['batch']}", f"--real {drawing['real']:g}" if keys else ""]
     words += [f"--minutes {kept['minutes']:g}"] if kept["minutes"] is not None else []
-    return " ".join(words)
+    return " ".join(word for word in words if word)
 
 
 def card(name: str, entry: Mapping[str, Any], net: PerformanceNet, kept: Mapping[str, Any]) -> str:

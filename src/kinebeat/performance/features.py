@@ -42,6 +42,9 @@ TIPS = tuple(
 """The ten fingertips in the layout, from the left thumb to the right little finger."""
 CHANNELS = ("x", "y", "speed x", "speed y", "depth", "seen")
 """Of a node. "depth" is where it is along the keys, or how far below the neck."""
+BODY_CHANNELS = (*CHANNELS, "across")
+"""Of a node of those who have no keys: also how far beside the neck; "speed" of a hand's joints is that about their
+middle."""
 _KEYS_SPAN, _KEYS_SPEED = 3.0, 20.0
 """What about comes to 1 in key units: half a hand's span, and the speed of a quick hand in keys a second."""
 _BODY_SPEED = 4.0
@@ -55,7 +58,7 @@ class Features:
     """A musician at `FPS` frames a second, from time 0 on.
 
     Attributes:
-        nodes: (T, V, 6) float32, see `CHANNELS`; zeros where a node is not seen.
+        nodes: (T, V, C) float32, see `CHANNELS`, without keys `BODY_CHANNELS`; zeros where a node is not seen.
         tips: (T, 10, 2) float32, where the fingertips of a pianist are: u, and the depth in the same units (widths of a
             white key) from the front edge; NaN where a tip is not seen. Empty (T, 0, 2) without keys.
     """
@@ -117,12 +120,14 @@ def body_features(xy: NDArray[np.floating[Any]]) -> Features:
     scale, neck = _shoulders(xy)
     placed = (xy - neck) / scale
     seen = np.isfinite(placed).all(-1)
-    nodes = np.zeros((*xy.shape[:2], len(CHANNELS)), np.float32)
+    nodes = np.zeros((*xy.shape[:2], len(BODY_CHANNELS)), np.float32)
     nodes[:, BODY, :2] = placed[:, BODY]
     for hand in HANDS:
         nodes[:, hand, :2] = (placed[:, hand] - _middle(placed[:, hand])) / _HAND_SPAN
-    nodes[..., 2:4] = _speed(placed) / _BODY_SPEED
-    nodes[..., 4] = placed[..., 1]
+    nodes[:, BODY, 2:4] = _speed(placed[:, BODY]) / _BODY_SPEED
+    for hand in HANDS:
+        nodes[:, hand, 2:4] = _speed(placed[:, hand] - _middle(placed[:, hand])) / _HAND_SPAN / _BODY_SPEED
+    nodes[..., 4], nodes[..., 6] = placed[..., 1], placed[..., 0]
     nodes[..., 5] = 1.0
     nodes[~seen] = 0.0
     return Features(_bounded(nodes), np.zeros((len(xy), 0, 2), np.float32))

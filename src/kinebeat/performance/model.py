@@ -35,7 +35,7 @@ class Seen:
     """A clip as the network sees it.
 
     Attributes:
-        struck: (T, 88) float32 in [0, 1], that a key is struck; 0 for those who have none.
+        struck: (T, 88) float32 in [0, 1], that a key or pitch is struck.
         held: (T, 88) float32 in [0, 1].
         memory: (1, T, E) float32, what words look at.
         kept: (N, 1, H, T, D) float32, the same as the blocks look at it.
@@ -52,7 +52,8 @@ class PerformanceModel:
 
     Args:
         parts: what `kinebeat.weights.load` gives: the graphs "look" and "say", and the constants "keys" (whether it is
-            for those who play on keys), "blocks", "heads", "depth", "threshold" and "held".
+            for those who play on keys), "blocks", "heads", "depth", "recurrent" (whether the decoder keeps a state
+            instead of the words before), "threshold" and "held".
     """
 
     def __init__(self, parts: Mapping[str, NDArray[Any]]) -> None:
@@ -60,6 +61,7 @@ class PerformanceModel:
         self.keys = bool(parts["keys"])
         self.picking = Picking(float(parts["threshold"]), float(parts["held"]))
         self._nothing = 2 * int(parts["blocks"]), int(parts["heads"]), int(parts["depth"])
+        self._recurrent = bool(parts.get("recurrent", False))
 
     @classmethod
     def of(cls, instrument: str) -> PerformanceModel:
@@ -85,7 +87,7 @@ class PerformanceModel:
     def begin(self, hypotheses: int) -> NDArray[np.float32]:
         """What is kept of no words."""
         blocks, heads, depth = self._nothing
-        return np.zeros((blocks, hypotheses, heads, 0, depth), np.float32)
+        return np.zeros((blocks, hypotheses, heads, int(self._recurrent), depth), np.float32)
 
     def say(
         self, words: NDArray[np.int64], seconds: NDArray[np.floating[Any]], seen: Seen, past: NDArray[np.float32]

@@ -5,7 +5,8 @@ K candidate keys of a fingertip, P = 88 keys.
 
 To the paper's two parts, a spatial-temporal graph network and a transformer that writes events, a third is added for
 those who play on keys: of every fingertip in every frame, whether it strikes or holds one of the keys near to it. It
-knows the keys only by where they are relative to the fingertip, so that one note teaches it all 88.
+knows the keys only by where they are relative to the fingertip, so that one note teaches it all 88. Of all others it
+is said of every pitch in every frame whether a note begins or sounds.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinebeat.performance.events import WORDS
-from kinebeat.performance.features import CHANNELS, FPS, HAND_NODES, LAYOUT, TIPS
+from kinebeat.performance.features import BODY_CHANNELS, CHANNELS, FPS, HAND_NODES, LAYOUT, TIPS
 from kinebeat.performance.instruments import INSTRUMENTS
-from kinebeat.performance.piano_keys import CENTRE_U, IS_BLACK, PITCHES
+from kinebeat.performance.piano_keys import CENTRE_U, IS_BLACK, LOWEST_PITCH, PITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,8 @@ class NetConfig:
         layers: decoder blocks.
         recurrent: a GRU instead of the transformer's blocks (paper, Table 5).
         dropout: in training.
+        reading_width: of what says the pitches of those who have no keys.
+        reading_steps: frames between the taps of each of its temporal convolutions.
     """
 
     keys: bool = True
@@ -64,6 +67,18 @@ class NetConfig:
     layers: int = 6
     recurrent: bool = False
     dropout: float = 0.1
+    reading_width: int = 512
+    reading_steps: tuple[int, ...] = (1, 2, 4, 8, 1)
+
+    @property
+    def channels(self) -> int:
+        """Of a node."""
+        return len(CHANNELS if self.keys else BODY_CHANNELS)
+
+    @property
+    def told(self) -> int:
+        """Of a node, with what the network adds to them."""
+        return self.channels + (0 if self.keys else 4)
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -74,8 +89,11 @@ class NetConfig:
 SHAPES = {
     "paper": NetConfig(),
     "small": NetConfig(node_width=32, width=192, feed=384, heads=4, layers=4),
+    "swift": NetConfig(
+        graph_layers=3, node_width=16, width=128, feed=256, heads=4, layers=2, dropout=0.0, reading_width=256
+    ),
 }
-"""The paper's size, and one that two processor cores can train."""
+"""The paper's size, one that two processor cores can train, and one that sees more players in the same time."""
 
 
 def adjacency(nodes: Sequence[int]) -> Tensor:
@@ -121,8 +139,9 @@ class Encoder(nn.Module):
             told[[k for k, node in enumerate(nodes) if node in HAND_NODES]] = 0.0
         self.told: Tensor
         self.register_buffer("told", told)
-        self.scale = nn.BatchNorm1d(len(nodes) * len(CHANNELS))
-        self.inputs = nn.Linear(len(CHANNELS), config.node_width)
+        self.placed = [] if config.keys else [BODY_CHANNELS.index(name) for name in ("x", "y", "depth", "across")]
+        self.scale = nn.BatchNorm1d(len(nodes) * config.told)
+        self.inputs = nn.Linear(config.told, config.node_width)
         self.place = nn.Parameter(torch.randn(len(nodes), config.node_width) * 0.05)
         graph = adjacency(nodes)
         self.layers = nn.ModuleList(
@@ -130,15 +149,23 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.node_width)
 
-    def forward(self, nodes: Tensor) -> Tensor:
-        """(B, T, V, C) -> (B, T, V, W)."""
+    def forward(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, V, C) -> vectors (B, T, V, W), and the nodes as they come out of the normalisation.
+
+        Of those who have no keys nobody knows where their instrument is, and how it is held: so where a node is in a
+        frame is told also from where it is on the average of the clip.
+        """
         nodes = nodes * self.told
+        if self.placed:
+            seen = nodes[..., BODY_CHANNELS.index("seen"), None]
+            place = nodes[..., self.placed]
+            usual = (place * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1.0)
+            nodes = torch.cat([nodes, (place - usual) * seen], -1)
         scaled = self.scale(nodes.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(nodes.shape)
         x = self.inputs(scaled) + self.place
         for layer in self.layers:
             x = layer(x)
-        out: Tensor = self.norm(x)
-        return out
+        return self.norm(x), scaled
 
 
 class Touch(nn.Module):
@@ -189,6 +216,58 @@ def on_keys(logits: Tensor, keys: Tensor) -> Tensor:
     alone = -functional.softplus(logits).reshape(clips, frames, -1, 2)
     places = keys.reshape(clips, frames, -1, 1).expand_as(alone)
     return alone.new_zeros(clips, frames, PITCHES, 2).scatter_add(2, places, alone)
+
+
+class Reading(nn.Module):
+    """Whether each pitch begins and sounds, of those who have no keys: fingering is where every finger is."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        width, layers = config.reading_width, len(config.reading_steps)
+        self.inputs = nn.Linear(len(config.nodes) * (config.node_width + config.told), width)
+        self.instrument = nn.Embedding(len(INSTRUMENTS), (1 + 2 * layers) * width)
+        nn.init.normal_(self.instrument.weight, std=0.02)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in config.reading_steps)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(width, width, 3, padding=step, dilation=step) for step in config.reading_steps
+        )
+        self.mixed = nn.ModuleList(nn.Linear(width, width) for _ in config.reading_steps)
+        self.drop = nn.Dropout(config.dropout)
+        near = _nearness()
+        self.near: Tensor
+        self.register_buffer("near", near)
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * near.shape[1], bias=False))
+        self.rest = nn.Parameter(torch.tensor([-5.0, -4.0]).repeat(PITCHES, 1))  # most pitches rest
+        pitches = torch.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES)
+        ranges = [(pitches >= of.lowest) & (pitches <= of.highest) for of in INSTRUMENTS.values()]
+        self.ranges: Tensor
+        self.register_buffer("ranges", torch.stack(ranges))
+
+    def forward(self, vectors: Tensor, scaled: Tensor, instrument: Tensor) -> Tensor:
+        """What `Encoder` gives and instruments (B,) -> as `on_keys`, (B, T, P, 2)."""
+        x = self.inputs(torch.cat([vectors.flatten(2), scaled.flatten(2)], -1))
+        shift, *both = self.instrument(instrument)[:, None].chunk(1 + 2 * len(self.layers), -1)
+        x = x + shift
+        layers = zip(self.norms, self.layers, self.mixed, both[0::2], both[1::2], strict=True)
+        for norm, layer, mixed, gain, offset in layers:
+            near = layer((norm(x) * (1 + gain) + offset).transpose(1, 2)).transpose(1, 2)
+            x = x + self.drop(mixed(functional.gelu(near)))
+        with torch.autocast(x.device.type, enabled=False):  # most probabilities are near to 0
+            logits = (self.out(x.float()).unflatten(-1, (2, -1)) @ self.near.T).transpose(2, 3) + self.rest
+        logits = logits.masked_fill(~self.ranges[instrument][:, None, :, None], NOTHING)
+        return -functional.softplus(logits)
+
+
+def _nearness() -> Tensor:
+    """(P, N) what pitches share, so that each is learned with its neighbours and octaves.
+
+    Each has a column of its own, shares wider ones with what is near to it, and one with all of its name.
+    """
+    pitch = torch.arange(PITCHES)
+    apart = (pitch[:, None] - pitch).float()
+    near = [torch.exp(-0.5 * (apart[:, ::step] / step) ** 2) for step in (2, 6)]
+    name = (pitch[:, None] % 12 == torch.arange(12)).float()
+    return torch.cat([torch.eye(PITCHES), *near, name], 1)
 
 
 def sinusoids(times: Tensor, width: int) -> Tensor:
@@ -282,7 +361,7 @@ LONGEST = 512
 
 
 class PerformanceNet(nn.Module):
-    """A musician's movement in, what fingertips do and the words of the music out."""
+    """A musician's movement in, what keys or pitches do and the words of the music out."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -290,9 +369,10 @@ class PerformanceNet(nn.Module):
         width = config.width
         self.encoder = Encoder(config)
         self.touch = Touch(config) if config.keys else None
+        self.reading = None if config.keys else Reading(config)
         self.tips = [config.nodes.index(tip) for tip in TIPS]
         self.pooled = nn.Linear(2 * config.node_width, width)
-        self.roll = nn.Linear(2 * PITCHES, width, bias=False) if config.keys else None
+        self.roll = nn.Linear(2 * PITCHES, width, bias=False)
         self.instrument = nn.Embedding(len(INSTRUMENTS), width)
         self.word = nn.Embedding(WORDS + 1, width)  # the last is the start
         for table in (self.instrument, self.word):
@@ -302,27 +382,29 @@ class PerformanceNet(nn.Module):
         self.said = nn.Linear(width, WORDS)
         self.drop = nn.Dropout(config.dropout)
 
-    def look(self, nodes: Tensor, tips: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, nodes: Tensor, tips: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor]:
         """What is seen.
 
         Args:
             nodes: (B, T, V, C).
-            tips: (B, T, F, 2), NaN where not seen.
+            tips: (B, T, F, 2), NaN where not seen; empty without keys.
+            instrument: (B,) numbers in `INSTRUMENTS`.
 
         Returns:
-            (B, T, V, W) vectors of the nodes; (B, T, P, 2) log probabilities that a key is not struck, not held.
+            (B, T, V, W) vectors of the nodes; (B, T, P, 2) log probabilities that a key or pitch is not struck, not
+            held.
         """
-        vectors = self.encoder(nodes)
+        vectors, scaled = self.encoder(nodes)
         if self.touch is None:
-            return vectors, vectors.new_zeros(*vectors.shape[:2], PITCHES, 2)
+            assert self.reading is not None  # noqa: S101  one of the two is there
+            return vectors, self.reading(vectors, scaled, instrument)
         keys = self.touch.candidates(tips)
         return vectors, on_keys(self.touch(vectors[:, :, self.tips], tips, keys), keys)
 
     def remember(self, vectors: Tensor, alone: Tensor, instrument: Tensor) -> Tensor:
         """What the decoder looks at, (B, T, E); instruments are (B,) numbers in `INSTRUMENTS`."""
         memory = self.pooled(torch.cat([vectors.mean(2), vectors.amax(2)], -1))
-        if self.roll is not None:
-            memory = memory + self.roll((1 - alone.exp()).flatten(2))
+        memory = memory + self.roll((1 - alone.exp()).flatten(2))
         frames = torch.arange(memory.shape[1], device=memory.device, dtype=memory.dtype)
         out: Tensor = memory + sinusoids(frames, memory.shape[2]) + self.instrument(instrument)[:, None]
         return out

@@ -1,4 +1,4 @@
-"""Notes out of what fingertips do: peaks of "struck", ended where "held" ends."""
+"""Notes out of what keys or pitches do: peaks of "struck", ended where "held" ends."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ NEAR_U = 1.2
 APART_S = 0.09
 """A key is not struck twice within this, nor do neighbours share a stroke further apart."""
 SHORTEST_S, LONGEST_S = 0.08, 4.0
+_NEAR = 2
+"""Frames about a peak that belong to it."""
+_BESIDE, _BEGUN = 0.4, 0.2
+"""Of what the likeliest pitch is given, the share that a further pitch of a chord is given at least; and what it is given
+as struck."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,12 @@ class Picking:
     Attributes:
         struck: of the probability that a key or one of its neighbours is struck.
         held: of the probability that a key is held, below which its note ends.
+        beside: of what a further pitch of a chord is given, as struck and held, without keys.
     """
 
     struck: float = 0.4
     held: float = 0.15
+    beside: float = 0.7
 
 
 def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking, velocity: int = 76) -> Notes:  # type: ignore[type-arg]
@@ -67,6 +74,52 @@ def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking,
         return Notes.none()
     onset_s, key, end_s = (np.array(values) for values in zip(*onsets, strict=True))
     return without_overlaps(Notes.of(onset_s, np.maximum(end_s, onset_s + SHORTEST_S), key + LOWEST_PITCH, velocity))
+
+
+def pick_voices(
+    struck: NDArray[np.floating],  # type: ignore[type-arg]
+    held: NDArray[np.floating],  # type: ignore[type-arg]
+    how: Picking,
+    voices: int,
+    velocity: int = 76,
+) -> Notes:
+    """Notes of those who have no keys: first when something begins, then what.
+
+    Where a film leaves the pitch in doubt, as between two strings, it may still be clear that a note begins: so what
+    all pitches are given decides when, and the likeliest pitches are taken.
+
+    Args:
+        struck: (T, 88) in [0, 1], at `FPS` frames a second.
+        held: (T, 88) in [0, 1].
+        how: thresholds.
+        voices: how many notes sound at once at most.
+        velocity: of all notes.
+    """
+    any_left = np.asarray(struck, np.float64).sum(1, keepdims=True)
+    any_of = any_left[:, 0].copy()
+    frames = _peaks(any_left)[0]
+    onsets: list[tuple[float, int, float]] = []
+    for frame in frames[np.argsort(-any_left[frames, 0], kind="stable")].tolist():
+        around = slice(max(0, frame - _NEAR), frame + _NEAR + 1)
+        if any_left[frame, 0] < any_of[frame] / 2 or any_left[around].sum() < how.struck:
+            continue
+        any_left[around] = 0.0
+        begun = struck[around].sum(0)
+        given = begun + held[frame + 1 : frame + 1 + _NEAR].sum(0)
+        likeliest = np.argsort(-given, kind="stable")[:voices]
+        at_s, least = _refined(any_of, frame), max(how.beside, _BESIDE * given.max())
+        further = (given >= least) & (begun >= _BEGUN)  # else it goes on from before
+        sound = [key for key in likeliest.tolist() if key == likeliest[0] or further[key]]
+        onsets += [(at_s, key, _end_s(held[:, key], frame, how)) for key in sound]
+    if not onsets:
+        return Notes.none()
+    onset_s, key, end_s = (np.array(values) for values in zip(*onsets, strict=True))
+    if voices == 1:
+        order = np.argsort(onset_s, kind="stable")
+        onset_s, key, end_s = onset_s[order], key[order], end_s[order]
+        end_s[:-1] = np.minimum(end_s[:-1], onset_s[1:])
+    ends = np.maximum(end_s, onset_s + SHORTEST_S)
+    return without_overlaps(Notes.of(onset_s, ends, key + LOWEST_PITCH, velocity))
 
 
 def _peaks(struck: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

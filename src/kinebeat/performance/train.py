@@ -17,20 +17,25 @@ from kinebeat.evaluation.note_metrics import matched
 from kinebeat.performance.batches import NOTHING, Batch, Batches, Drawing, cut, whole
 from kinebeat.performance.corpus import read_pieces
 from kinebeat.performance.features import CLIP_FRAMES, FPS
+from kinebeat.performance.instruments import INSTRUMENTS
 from kinebeat.performance.network import SHAPES, NetConfig, PerformanceNet
-from kinebeat.performance.picking import Picking, pick
+from kinebeat.performance.picking import Picking, pick, pick_voices
 from kinebeat.training import Schedule, Session, add_session_options, fit, read_best, session_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from kinebeat.performance.corpus import Piece
 
-VARIANTS = {"full": {}, "no-hands": {"hands": False}, "gru": {"recurrent": True}}
+VARIANTS: dict[str, dict[str, bool]] = {"full": {}, "no-hands": {"hands": False}, "gru": {"recurrent": True}}
 """What Table 5 of the paper compares."""
 _LEAST = 1e-4
 THRESHOLDS = (0.1, 0.125, 0.15, 0.175, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Of `Picking`, from which validation chooses."""
+THRESHOLDS_WITHOUT_KEYS = (0.4, 0.6, 0.8, 1.0, 1.2)
+_VOICES = [of.voices for of in INSTRUMENTS.values()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +45,10 @@ class Recipe(Schedule):
     Attributes:
         noam: the paper's schedule, a linear rise and then the inverse square root; else half a cosine.
         drawing: how the batches are drawn.
-        touch: weight of what fingertips do in the loss, beside the words.
-        validation_clips: to validate on at most, of 6 s.
+        touch: weight of what keys or pitches do in the loss, beside the words.
+        words_every: steps from one with words in the loss to the next: they cost time that what pitches do needs.
+        halved: whether products are computed in half precision (bfloat16), which is quicker.
+        validated: pieces to validate on at most, the first of them.
     """
 
     steps: int = 3000
@@ -52,7 +59,9 @@ class Recipe(Schedule):
     noam: bool = False
     drawing: Drawing = field(default_factory=Drawing)
     touch: float = 1.0
-    validation_clips: int = 60
+    words_every: int = 1
+    halved: bool = False
+    validated: int = 44
 
     def rate_at(self, step: int, share: float) -> float:
         """Learning rate of a step."""
@@ -63,6 +72,7 @@ class Recipe(Schedule):
 
 RECIPES = {
     "small": Recipe(),
+    "swift": Recipe(steps=20000, rate=1.5e-3, words_every=4, halved=True, validate_every=1000),
     "paper": Recipe(
         steps=60000, rate=7e-4, warmup_steps=4000, validate_every=2000, noam=True, drawing=Drawing(batch=32)
     ),
@@ -70,19 +80,20 @@ RECIPES = {
 """How each of `SHAPES` is trained."""
 
 
-def losses(net: PerformanceNet, batch: Batch) -> dict[str, Tensor]:
-    """Nats a frame of what keys do, "struck" and "held"; nats a word, "words"."""
+def losses(net: PerformanceNet, batch: Batch, *, with_words: bool = True) -> dict[str, Tensor]:
+    """Nats a frame of what keys or pitches do, "struck" and "held"; nats a word, "words", if they are wanted."""
     where = net.norm.weight.device
     nodes, tips, instrument, struck, held, words, seconds, target = (
         torch.as_tensor(x).to(where) for x in vars(batch).values()
     )
-    vectors, alone = net.look(nodes, tips)
+    vectors, alone = net.look(nodes, tips, instrument)
     found: dict[str, Tensor] = {}
-    if net.touch is not None:
-        frames = struck.shape[0] * struck.shape[1]
-        for name, truth, log_alone in (("struck", struck, alone[..., 0]), ("held", held, alone[..., 1])):
-            done = (1 - log_alone.exp()).clamp(min=_LEAST).log()
-            found[name] = -(truth * done + (1 - truth) * log_alone).sum() / frames
+    frames = struck.shape[0] * struck.shape[1]
+    for name, truth, log_alone in (("struck", struck, alone[..., 0]), ("held", held, alone[..., 1])):
+        done = (1 - log_alone.exp()).clamp(min=_LEAST).log()
+        found[name] = -(truth * done + (1 - truth) * log_alone).sum() / frames
+    if not with_words:
+        return found
     memory = net.remember(vectors, alone, instrument)
     logits = net.say(words, seconds, memory)
     found["words"] = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=NOTHING)
@@ -91,30 +102,34 @@ def losses(net: PerformanceNet, batch: Batch) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def validate(net: PerformanceNet, batches: Sequence[Batch], truths: Sequence[Any]) -> dict[str, float]:
-    """The losses, and for keys the F of onset and pitch at the best threshold."""
+    """The losses, and the F of onset and pitch at the best threshold."""
     net.eval()
     sums: dict[str, float] = {}
     for batch in batches:
         for name, value in losses(net, batch).items():
             sums[name] = sums.get(name, 0.0) + float(value) / len(batches)
     figures = {f"val_{name}": value for name, value in sums.items()}
-    if net.touch is None:
-        return figures
-    rows = []
+    rows, voices = [], []
     for batch in batches:
-        _, alone = net.look(torch.as_tensor(batch.nodes), torch.as_tensor(batch.tips))
-        rows += list((1 - alone.exp()).numpy())
+        looked = (torch.as_tensor(value) for value in (batch.nodes, batch.tips, batch.instrument))
+        rows += list((1 - net.look(*looked)[1].exp()).numpy())
+        voices += [_VOICES[number] for number in batch.instrument.tolist()]
     best = 0.0
-    for threshold in THRESHOLDS:
+    for threshold in THRESHOLDS if net.config.keys else THRESHOLDS_WITHOUT_KEYS:
         counts = np.zeros(3)
-        for roll, truth in zip(rows, truths, strict=True):
-            said = pick(roll[..., 0], roll[..., 1], Picking(threshold))
+        for roll, truth, most in zip(rows, truths, voices, strict=True):
+            how = Picking(threshold)
+            said = pick(*_both(roll), how) if net.config.keys else pick_voices(*_both(roll), how, most)
             hits = matched(truth.onset_s, truth.pitch, said.onset_s, said.pitch)
             counts += hits, len(truth), len(said)
         f = float(2 * counts[0] / max(1.0, counts[1] + counts[2]))
         if f > best:
             best, figures["threshold"] = f, threshold
     return figures | {"note_f": best}
+
+
+def _both(roll: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return roll[..., 0], roll[..., 1]
 
 
 def truths_of(pieces: Sequence[Piece]) -> list[Any]:
@@ -165,8 +180,9 @@ def train(
         (checked if path.name.startswith("validation") else learned).extend(read_pieces(path))
     if not learned or not checked:
         raise InputError(data[0], "pieces to learn from and pieces to validate on are needed", "name files of both")
+    checked = checked[: plan.validated]
     keys = learned[0].keys
-    build = replace(replace(config or SHAPES[shape], **VARIANTS[variant]), keys=keys)
+    build = replace(config or SHAPES[shape], **VARIANTS[variant] | {"keys": keys})  # type: ignore[arg-type]
     asked = whole(checked, plan.drawing.batch)
     where = session.begin()
     net = PerformanceNet(build).to(where)
@@ -176,8 +192,10 @@ def train(
     truths = truths_of(checked)
 
     def loss_of(step: int) -> Tensor:
-        found = losses(net, batches(step))
-        return plan.touch * (found.get("struck", 0.0) + 0.3 * found.get("held", 0.0)) + found["words"]
+        with torch.autocast(where.type, torch.bfloat16, enabled=plan.halved):
+            found = losses(net, batches(step), with_words=step % plan.words_every == 0)
+        done = plan.touch * (found["struck"] + 0.3 * found["held"])
+        return done + found["words"] if "words" in found else done
 
     return fit(
         net,
@@ -219,11 +237,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, help="clips in a batch")
     parser.add_argument("--rate", type=float, help="highest learning rate")
     parser.add_argument("--start", type=Path, help="folder of a training to begin with")
+    parser.add_argument("--words-every", type=int, help="steps from one with words to the next")
     parser.add_argument("--real", type=float, help="share of the clips that are of films")
     options = parser.parse_args(arguments)
     plan = RECIPES[options.shape]
-    chosen = {name: getattr(options, name) for name in ("steps", "rate") if getattr(options, name) is not None}
-    drawn = {name: getattr(options, name) for name in ("batch", "real") if getattr(options, name) is not None}
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    chosen = {name: given[name] for name in ("steps", "rate", "words_every") if name in given}
+    drawn = {name: given[name] for name in ("batch", "real") if name in given}
     train(
         options.data,
         session_from(options),
