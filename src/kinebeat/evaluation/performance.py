@@ -80,7 +80,7 @@ class Method:
 
 
 def standard_methods(training: Sequence[PianoClip]) -> list[Method]:
-    """Kinebeat's player, as it is and as the paper's decoder alone would play, and the baselines.
+    """Kinebeat's player as it is, as it hears the joints alone and as the paper's decoder would play, and the baselines.
 
     Raises:
         InputError: the player's model is not there.
@@ -91,10 +91,15 @@ def standard_methods(training: Sequence[PianoClip]) -> list[Method]:
     model = PerformanceModel.of("piano")
 
     def by(player: Player) -> Callable[[Seen, np.random.Generator], Notes]:
-        return lambda seen, rng: player.play(seen.performer, seen.keyboard, "piano", seed=int(rng.integers(2**31)))
+        def play(seen: Seen, rng: np.random.Generator) -> Notes:
+            seed = int(rng.integers(2**31))
+            return player.play(seen.performer, seen.keyboard, "piano", film=seen.film, seed=seed)
+
+        return play
 
     return [
         Method("Kinebeat", by(Player(model)), mismatched=True),
+        Method("Kinebeat, by the joints alone", by(Player(model, pictures=False)), mismatched=True),
         Method("Kinebeat, the decoder's words", by(Player(model, words=True))),
         *baselines(training),
     ]
