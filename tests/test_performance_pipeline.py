@@ -54,7 +54,7 @@ def test_all_that_leads_to_the_music(film, stage):
     assert isinstance(made, kinebeat.Performance)
     assert [entry[0] for entry in stage] == ["keyboard", "performer", "play"]
     assert stage[1] == ("performer", film, 1)
-    assert stage[2][2:] == ("piano", 3)
+    assert stage[2][2:] == ("piano", 3, film)
     assert stage[2][1] is made.keyboard is not None
     assert made.duration_s == pytest.approx(4.0)
     assert not made.experimental
@@ -158,7 +158,8 @@ def test_an_instrument_of_simulated_truth_is_experimental(film, monkeypatch, tmp
     assert [entry[0] for entry in asked] == ["performer", "play"]
     assert asked[1][1] is None
     assert made.experimental
-    assert made.warnings == ("the violin is experimental: its model has learned from simulated players alone",)
+    assert made.warnings[0] == "the violin is experimental: its model has learned from simulated players alone"
+    assert all("not where players of the violin have it" in said for said in made.warnings[1:])
     assert made.score.tracks[0].program == 40
     made.save(report=tmp_path / "o.json")
     said = json.loads((tmp_path / "o.json").read_text())

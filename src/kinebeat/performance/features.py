@@ -49,6 +49,8 @@ _KEYS_SPAN, _KEYS_SPEED = 3.0, 20.0
 """What about comes to 1 in key units: half a hand's span, and the speed of a quick hand in keys a second."""
 _BODY_SPEED = 4.0
 """The same in shoulder widths a second."""
+_SHOULDERS_SEEN = 0.2
+"""Share of the frames with both shoulders from which on they measure a player."""
 _HAND_SPAN = 0.3
 """Half a hand's span in shoulder widths."""
 
@@ -133,11 +135,20 @@ def body_features(xy: NDArray[np.floating[Any]]) -> Features:
     return Features(_bounded(nodes), np.zeros((len(xy), 0, 2), np.float32))
 
 
+def in_shoulder_widths(xy: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
+    """Joints (T, 67, 2) in pixels as shoulder widths from the neck; None where too few shoulders are seen."""
+    seen = np.isfinite(xy[:, [LAYOUT.index("left_shoulder"), LAYOUT.index("right_shoulder")], 0]).all(1)
+    if seen.mean() < _SHOULDERS_SEEN:
+        return None
+    scale, neck = _shoulders(xy)
+    return np.asarray((xy - neck) / scale, np.float64)
+
+
 def _shoulders(xy: NDArray[np.floating[Any]]) -> tuple[float, NDArray[np.float64]]:
     """The width of the shoulders in pixels, and the neck (T, 1, 2) or what stands for it."""
     left, right, neck = (xy[:, LAYOUT.index(joint)] for joint in ("left_shoulder", "right_shoulder", "neck"))
     width = np.linalg.norm(left - right, axis=-1)
-    if np.isfinite(width).mean() >= 0.2:
+    if np.isfinite(width).mean() >= _SHOULDERS_SEEN:
         usual = np.nanmedian(neck, 0)
         place = np.where(np.isfinite(neck).all(-1, keepdims=True), neck, usual)
         return max(1.0, float(np.nanmedian(width))), place[:, None].astype(np.float64)

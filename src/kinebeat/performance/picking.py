@@ -23,8 +23,7 @@ SHORTEST_S, LONGEST_S = 0.08, 4.0
 _NEAR = 2
 """Frames about a peak that belong to it."""
 _BESIDE, _BEGUN = 0.4, 0.2
-"""Of what the likeliest pitch is given, the share that a further pitch of a chord is given at least; and what it is given
-as struck."""
+"""What a further pitch of a chord is given at least: of what the likeliest is given, and as struck."""
 
 
 @dataclass(frozen=True)
