@@ -26,7 +26,7 @@ POSTURES: dict[str, tuple[tuple[Range, Range], tuple[Range, Range]]] = {
     "trumpet": (((-0.6, 0.7), (-0.2, 0.2)), ((-0.8, 0.3), (-0.2, 0.1))),
     "flute": (((-1.0, 0.0), (-0.4, 0.0)), ((-1.4, -1.2), (-0.4, 0.1))),
 }
-"""Left wrist and right wrist, (x, y) each, the median of a film: shoulder widths from the neck, to the right and down in
+"""Left and right wrist, (x, y) each, the median of a film: shoulder widths from the neck, to the right and down in
 the picture; of 96 in 100 of 70 simulated players."""
 MARGIN = 0.35
 """Shoulder widths by which real players and cameras may differ from those."""
