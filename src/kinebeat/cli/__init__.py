@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kinebeat.cli.batching import batch
 from kinebeat.cli.live import play_live
 from kinebeat.cli.performing import perform
 from kinebeat.cli.research import evaluate_app, train_app
+from kinebeat.cli.surveying import survey
 from kinebeat.cli.verbs import app
 from kinebeat.errors import KinebeatError
 
@@ -21,6 +23,8 @@ __all__ = ["app", "main"]
 
 app.command("live")(play_live)
 app.command("perform")(perform)
+app.command("batch")(batch)
+app.command("survey")(survey)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 
