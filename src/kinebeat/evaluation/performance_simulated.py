@@ -2,7 +2,8 @@
 
 Nothing here says how a real player would be heard. Each row is marked `truth: simulated`; figures are means over
 players, `_se` their standard error. Beside what is scored stand what it heard of other players of the same instrument,
-and notes drawn from what such players usually play.
+and notes drawn from what such players usually play. What lips do is not seen: so of winds it is told as well how right
+somebody would be who knows each note's onset and fingers, and plays the most usual pitch that has them.
 
 The paper's Table 5 asks how well networks foretell the words of a performance, in nats a word: as it is, without hands,
 with a GRU for the transformer. Those are trained equally long and exported to a folder of their own, and not shipped.
@@ -40,6 +41,7 @@ SEED = 20
 USUAL_SEED, USUAL = 10_000, 12
 """Seed and number of the players who show what is usual."""
 DRAWS = 8
+FINGERS = "who knows onsets and fingers"
 TABLE_5 = "nats a word, the paper's Table 5"
 ABLATED = {"full": "performance-full", "without hands": "performance-no-hands", "GRU": "performance-gru"}
 """Rows of Table 5, and what their networks are called in the folder that they were exported to."""
@@ -115,16 +117,40 @@ def score_players(
     for name, player in methods.items():
         heard = [player.hear(piece.features(), piece.instrument) for piece in pieces]
         said[name] = [[notes] for notes in heard]
-        if name == "Kinebeat":
+        if name == "Kinebeat" and len(pieces) > 1:
             said["Kinebeat, of another player"] = [
-                [until(heard[j], piece.duration_s) for j in range(len(pieces)) if j != i] or [heard[i]]
+                [until(heard[j], piece.duration_s) for j in range(len(pieces)) if j != i]
                 for i, piece in enumerate(pieces)
             ]
     said["what is usual, drawn blindly"] = [
         [prior.draw(piece.duration_s, np.random.default_rng([seed, i, draw])) for draw in range(DRAWS)]
         for i, piece in enumerate(pieces)
     ]
+    if INSTRUMENTS[pieces[0].instrument].family == "wind":
+        said[FINGERS] = [[by_fingers(piece.notes, piece.instrument, usual)] for piece in pieces]
     return [_row(pieces, name, answers) for name, answers in said.items()]
+
+
+def by_fingers(notes: Notes, instrument: str, usual: Sequence[Piece]) -> Notes:
+    """The same notes, each at the most usual of the pitches that a wind instrument's players finger like it.
+
+    Args:
+        notes: what is played.
+        instrument: which, a wind instrument.
+        usual: who shows what is usual.
+    """
+    from kinebeat.performance.notes import Notes
+    from kinebeat.performance.truth.simulator.winds import fingers_down
+
+    of = INSTRUMENTS[instrument]
+    counts = np.bincount(np.concatenate([piece.notes.pitch for piece in usual]), minlength=128)
+    alike: dict[tuple[int, ...], int] = {}
+    for pitch in range(of.lowest, of.highest + 1):
+        down = fingers_down(instrument, pitch)
+        if down not in alike or counts[pitch] > counts[alike[down]]:
+            alike[down] = pitch
+    heard = [alike[fingers_down(instrument, int(pitch))] for pitch in notes.pitch]
+    return Notes.of(notes.onset_s, notes.offset_s, heard, notes.velocity)
 
 
 def score_words(

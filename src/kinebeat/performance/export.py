@@ -184,6 +184,9 @@ def card(name: str, entry: Mapping[str, Any], net: PerformanceNet, kept: Mapping
         f"{config.node_width} over {len(config.nodes)} joints, {config.layers} decoder blocks of {config.width} / "
         f"{config.feed} with {config.heads} heads; {parameters(net):,} numbers."
     )
+    if not config.keys:
+        layers, width = len(config.reading_steps), config.reading_width
+        what += f" What each pitch does is read by {layers} convolutions of width {width}."
     facts = {
         "seed": str(kept["seed"]),
         "training": f"best at step {kept['step']} of {kept['recipe']['steps']}, {kept['seconds'] / 60:.0f} minutes in",
