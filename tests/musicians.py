@@ -86,7 +86,7 @@ def install(
     performer = pianist() if performer is None else performer
     notes = scale() if notes is None else notes
 
-    def read_performer(source, *, workers=None, progress=None):
+    def read_performer(source, *, workers=None, least_step_s=0.0, progress=None):
         asked.append(("performer", source, workers))
         if progress is not None:
             progress(1.0)
@@ -96,8 +96,8 @@ def install(
         def ready(self, instrument):
             pass
 
-        def play(self, performer, keyboard, instrument, *, seed=0, progress=None):
-            asked.append(("play", keyboard, instrument, seed))
+        def play(self, performer, keyboard, instrument, *, film=None, seed=0, progress=None):
+            asked.append(("play", keyboard, instrument, seed, film))
             return notes
 
     def find_keyboard(path, *, progress=None):

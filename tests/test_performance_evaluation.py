@@ -330,22 +330,25 @@ def test_where_there_is_nothing_to_go_by_there_is_no_lag() -> None:
 
 def test_the_product_is_asked_as_it_is_and_for_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     class Fake:
-        def __init__(self, model: Any, *, words: bool | None = None) -> None:
-            self.told = (model, words)
+        order = ((False, True), (False, False), (True, True))
 
-        def play(self, *told: Any, seed: int) -> Notes:
-            assert told[1:] == ("keys", "piano")
-            return scale(1) if self.told == ("weights", None) else scale(2)
+        def __init__(self, model: Any, *, words: bool = False, pictures: bool = True) -> None:
+            assert model == "weights"
+            self.told = (words, pictures)
+
+        def play(self, *told: Any, film: Any, seed: int) -> Notes:
+            assert (*told[1:], film) == ("keys", "piano", "film")
+            return scale(self.order.index(self.told) + 1)
 
     monkeypatch.setattr("kinebeat.performance.model.PerformanceModel.of", lambda instrument: "weights")
     monkeypatch.setattr("kinebeat.performance.player.Player", Fake)
     methods = table.standard_methods(clips())
     assert [method.name for method in methods] == [
-        *("Kinebeat", "Kinebeat, the decoder's words"),
+        *("Kinebeat", "Kinebeat, by the joints alone", "Kinebeat, the decoder's words"),
         *(method.name for method in table.baselines(clips())),
     ]
-    seen: Any = Seen(SimpleNamespace(), "keys", 14.0)
-    assert [len(method.play(seen, np.random.default_rng(0))) for method in methods[:2]] == [8, 16]
+    seen: Any = Seen(SimpleNamespace(), "keys", 14.0, "film")
+    assert [len(method.play(seen, np.random.default_rng(0))) for method in methods[:3]] == [8, 16, 24]
 
 
 def test_a_missing_data_folder_is_an_error(tmp_path: Path) -> None:

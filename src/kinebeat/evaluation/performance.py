@@ -80,7 +80,7 @@ class Method:
 
 
 def standard_methods(training: Sequence[PianoClip]) -> list[Method]:
-    """Kinebeat's player as it is, as it hears the joints alone and as the paper's decoder would play, and the baselines.
+    """Kinebeat's player, as it is, by the joints alone and as the paper's decoder would play, and the baselines.
 
     Raises:
         InputError: the player's model is not there.

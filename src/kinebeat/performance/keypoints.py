@@ -77,13 +77,18 @@ class Performer:
 
 
 def read_performer(
-    source: str | Path, *, workers: int | None = None, progress: Callable[[float], None] | None = None
+    source: str | Path,
+    *,
+    workers: int | None = None,
+    least_step_s: float = 0.0,
+    progress: Callable[[float], None] | None = None,
 ) -> Performer:
     """Read body and hands of one musician from a video or from keypoints.
 
     Args:
         source: a video, or an `.npz` of keypoints (see `kinebeat.pose.load_pose`), which are taken as they are.
         workers: processes for a video; None takes the usable cores, 8 at most. The result does not depend on it.
+        least_step_s: pictures of a video that are nearer in time than this to the last one looked at are left out.
         progress: called with the share done, 0 to 1.
 
     Returns:
@@ -101,7 +106,7 @@ def read_performer(
         return _checked(source, track, 0.0)
     from kinebeat.pose.mediapipe_musician import find_musician
 
-    return performer_of(find_musician(source, workers=workers, progress=progress), source)
+    return performer_of(find_musician(source, workers=workers, least_step_s=least_step_s, progress=progress), source)
 
 
 def performer_of(raw: RawMusician, source: str | Path) -> Performer:

@@ -12,6 +12,7 @@ from kinebeat.clock import Clock
 from kinebeat.errors import InputError, OptionError
 from kinebeat.performance.editing import in_key, in_range, transposed
 from kinebeat.performance.instruments import INSTRUMENTS, Instrument
+from kinebeat.performance.postures import unlike
 from kinebeat.performance.sight import KEYS_FAMILY, Sight, check_sight, look, played_by_hands, unmirrored
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ TEMPO_BPM = 120.0
 """Of the bars in a MIDI file of a performance, which has no beat of its own: a beat is half a second."""
 LONGEST_STILL_S = 1.0
 """A film whose last picture comes sooner before its end than this is whole; else its end cannot be read."""
+HANDS_STEP_S = 0.095
+"""How often hands are looked for where the keys are seen, at most: this far apart."""
 SEEN_STAGES = ("keyboard", "keypoints", "listening")
 """Stages that all edits of a performance share."""
 
@@ -186,7 +189,11 @@ def perform(
     player.ready(instrument)  # what fails quickly comes first
     keyboard = _keyboard(source, video, instrument, clock)
     with clock.stage("keypoints") as report:
-        performer = read_performer(source if pose is None else Path(pose), workers=workers, progress=report)
+        # What is heard in the keys needs hands only to know whether somebody plays them.
+        step_s = 0.0 if keyboard is None else HANDS_STEP_S
+        performer = read_performer(
+            source if pose is None else Path(pose), workers=workers, least_step_s=step_s, progress=report
+        )
     if keyboard is not None and video is not None:
         _check_size(Path(pose or source), performer, video)
         if keyboard.mirrored:
@@ -195,11 +202,13 @@ def perform(
     warnings = [*performer.warnings, *check_sight(source, sight, keyboard, instrument)]
     if not INSTRUMENTS[instrument].real:
         warnings.append(f"the {instrument} is experimental: its model has learned from simulated players alone")
+        warnings += unlike(performer.track, instrument)
     duration_s = _duration_s(performer, video, whole=pose is not None)
     if video is not None and duration_s < video.duration_s:
         warnings.append(f"only the first {duration_s:.1f} of {video.duration_s:.1f} seconds can be read")
     with clock.stage("listening") as report:
-        heard = player.play(performer, keyboard, instrument, seed=seed, progress=report)
+        film = None if video is None else source
+        heard = player.play(performer, keyboard, instrument, film=film, seed=seed, progress=report)
     played = _within(heard, duration_s)
     played = played[played_by_hands(played, performer, keyboard)]
     if not len(played):

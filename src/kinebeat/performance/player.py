@@ -1,4 +1,9 @@
-"""Hears what a musician plays: features, the trained network clip by clip, and the notes of it all."""
+"""Hears what a musician plays.
+
+Of those who play on keys that are seen in a film: the keys that go down in its pictures (`pressing`). Of everybody
+else, and where there are keypoints alone: features of the joints, the trained network clip by clip, and the notes of
+it all.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +18,14 @@ from kinebeat.performance.instruments import INSTRUMENTS
 from kinebeat.performance.joining import clip_starts, joined
 from kinebeat.performance.model import PerformanceModel
 from kinebeat.performance.notes import Notes
-from kinebeat.performance.picking import pick
+from kinebeat.performance.picking import pick, pick_voices
+from kinebeat.performance.pressing.model import PressModel
+from kinebeat.performance.pressing.pictures import key_pictures
+from kinebeat.performance.sight import KEYS_FAMILY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,13 +41,23 @@ class Player:
 
     Args:
         model: the network; the shipped one of the instrument if None.
-        words: whether the notes are those that the decoder says; else, of those who play on keys, those that the
-            fingertips strike.
+        words: whether the notes are those that the decoder says; else those that are struck, frame by frame.
         beam: hypotheses of the decoder.
+        pictures: whether keys that go down are looked for in the pictures of a film; else joints are all there is.
+        presses: the network that sees them; the shipped one if None.
     """
 
-    def __init__(self, model: PerformanceModel | None = None, *, words: bool | None = None, beam: int = BEAM) -> None:
+    def __init__(
+        self,
+        model: PerformanceModel | None = None,
+        *,
+        words: bool = False,
+        beam: int = BEAM,
+        pictures: bool = True,
+        presses: PressModel | None = None,
+    ) -> None:
         self._model, self._words, self._beam = model, words, beam
+        self._pictures, self._presses = pictures and not words, presses
 
     def ready(self, instrument: str) -> None:
         """Load the model of an instrument, so that what is wrong with it is known before a film is looked at.
@@ -47,6 +66,8 @@ class Player:
             InputError: the instrument's weights are damaged.
             OptionError: no model of the instrument is shipped.
         """
+        if self._pictures and INSTRUMENTS[instrument].family == KEYS_FAMILY:
+            self._presses = self._presses or PressModel.shipped()
         self._model = self._model or PerformanceModel.of(instrument)
 
     def play(
@@ -55,6 +76,7 @@ class Player:
         keyboard: Keyboard | None,
         instrument: str,
         *,
+        film: Path | None = None,
         seed: int = 0,  # noqa: ARG002  nothing is drawn: the likeliest is played
         progress: Callable[[float], None] | None = None,
     ) -> Notes:
@@ -64,13 +86,17 @@ class Player:
             performer: whom it shows.
             keyboard: where the keys are, for those who play on some.
             instrument: what is played, a key of `INSTRUMENTS`.
+            film: whose pictures show the keys; None where there are keypoints alone.
             seed: of what is drawn.
             progress: called with the share done.
 
         Raises:
-            InputError: the instrument's weights are damaged.
+            InputError: the instrument's weights are damaged, or the film cannot be read.
             OptionError: no model of the instrument is shipped.
         """
+        self.ready(instrument)
+        if self._presses is not None and keyboard is not None and film is not None:
+            return self._presses.play(key_pictures(film, keyboard, progress=progress))
         features = features_of(performer.track, keyboard)
         return self.hear(features, instrument, progress=progress)
 
@@ -81,7 +107,6 @@ class Player:
         assert model is not None  # noqa: S101  it is ready
         if len(features) < LEAST_FRAMES:
             return Notes.none()
-        words = not model.keys if self._words is None else self._words
         duration_s = len(features) / FPS
         starts = [round(start_s * FPS) for start_s in clip_starts(duration_s)]
         clips: list[tuple[float, Notes]] = []
@@ -91,7 +116,7 @@ class Player:
             part = slice(start, start + CLIP_FRAMES)
             clip = Features(features.nodes[part], features.tips[part])
             seen = model.look(clip, instrument)
-            if words:
+            if self._words:
                 clips.append((start / FPS, self._said(model, seen, len(clip), instrument)))
             else:
                 trust = _trust(len(clip))
@@ -99,10 +124,12 @@ class Player:
                 weights[part] += trust
             if progress is not None:
                 progress((number + 1) / len(starts))
-        if words:
+        if self._words:
             return joined(clips)
         rolls /= np.maximum(weights, 1e-6)
-        return pick(rolls[..., 0], rolls[..., 1], model.picking)
+        if model.keys:
+            return pick(rolls[..., 0], rolls[..., 1], model.picking)
+        return pick_voices(rolls[..., 0], rolls[..., 1], model.picking, INSTRUMENTS[instrument].voices)
 
     def _said(self, model: PerformanceModel, seen: object, frames: int, instrument: str) -> Notes:
         of = INSTRUMENTS[instrument]

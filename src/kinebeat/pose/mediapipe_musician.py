@@ -56,13 +56,18 @@ class RawMusician:
 
 
 def find_musician(
-    path: str | Path, *, workers: int | None = None, progress: Callable[[float], None] | None = None
+    path: str | Path,
+    *,
+    workers: int | None = None,
+    least_step_s: float = 0.0,
+    progress: Callable[[float], None] | None = None,
 ) -> RawMusician:
     """Run MediaPipe Hands, and Pose where there is a body, over a video.
 
     Args:
         path: a video file.
         workers: processes; None takes the usable cores, 8 at most. The result does not depend on it.
+        least_step_s: pictures nearer in time than this to the last one looked at are left out; `LEAST_STEP_S` at least.
         progress: called with the share done, 0 to 1, from the calling thread.
 
     Returns:
@@ -73,10 +78,11 @@ def find_musician(
         KinebeatError: a worker process failed.
     """
     info = video_in.probe(path)
+    step_s = max(LEAST_STEP_S, least_step_s)
     shape = partial(SlotShape, points=POINTS, finder="musician", body_every=2 if info.fps > _BODY_FPS else 1)
     joined = Joined()
     times_s = chunks.deal(
-        info, chunks.Dealing(CHUNK, least_step_s=LEAST_STEP_S), shape, joined, workers=workers, progress=progress
+        info, chunks.Dealing(CHUNK, least_step_s=step_s), shape, joined, workers=workers, progress=progress
     )
     size = np.array([info.width, info.height], np.float32)
     body, visibility = joined.poses()

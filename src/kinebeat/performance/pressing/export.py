@@ -33,7 +33,7 @@ LICENCE = (
     "other use train again on films of your own"
 )
 DATA = (
-    "AI-Pianist (Akbari, Liang and Cheng 2018): 42 overhead films of 11 pianists with notes transcribed by machine, no "
+    "AI-Pianist (Akbari, Liang and Cheng 2018): 43 overhead films of 11 pianists with notes transcribed by machine, no "
     "licence stated (real)"
 )
 CAUTION = (

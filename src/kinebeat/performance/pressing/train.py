@@ -116,6 +116,7 @@ def train(
     session: Session,
     *,
     recipe: Recipe | None = None,
+    config: PressConfig | None = None,
     start: Path | None = None,
     clock: Path | None = None,
 ) -> dict[str, float]:
@@ -125,6 +126,7 @@ def train(
         folder: of a corpus, with the folders `train` and `validation`.
         session: where and how the training runs.
         recipe: the standard one if None.
+        config: of the network; the standard one if None.
         start: folder of a training whose best weights are begun with.
         clock: folder of a training; the notes of every film are moved to the strokes that it sees, as their time is
             known to no more than a picture or two without it.
@@ -138,7 +140,7 @@ def train(
     plan = recipe or Recipe()
     learned, checked = read_films(folder / "train"), read_films(folder / "validation")
     where = session.begin()
-    net = PressNet(PressConfig()).to(where)
+    net = PressNet(config or PressConfig()).to(where)
     if start is not None:
         net.load_state_dict(read_best(start)["net"])
     if clock is not None:

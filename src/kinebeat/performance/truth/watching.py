@@ -21,11 +21,13 @@ class Seen:
         performer: the player's joints.
         keyboard: where the keys are; None where they were not found.
         duration_s: of the clip.
+        film: the film itself.
     """
 
     performer: Performer
     keyboard: Keyboard | None
     duration_s: float
+    film: Path | None = None
 
 
 def watch(clip: PianoClip, keypoints: Path | None) -> Seen:
@@ -47,4 +49,4 @@ def watch(clip: PianoClip, keypoints: Path | None) -> Seen:
     performer = read_performer(source)
     if kept is not None and source != kept:
         save_pose(performer.track, kept)
-    return Seen(performer, find_keyboard(clip.path), clip.duration_s)
+    return Seen(performer, find_keyboard(clip.path), clip.duration_s, clip.path)
