@@ -103,14 +103,19 @@ def test_what_has_changed_is_done_anew_and_nothing_else(tmp_path):
 
 def test_everything_that_can_be_wanted_is_written(tmp_path):
     clips, out = write_list(tmp_path, "a.npz"), tmp_path / "out"
-    words = ["--midi", "--stems", "--report", "--plot", "--variants", 2, "--with", "piano", "--workers", 1, "-q"]
-    for _ in range(2):  # the second time all of it takes the place of what is there
-        assert run("batch", clips, "--out", out, "--redo", *words) == 0
-        names = {f"a.npz.soundtrack.{n}.{kind}" for n in (1, 2) for kind in ("wav", "mid", "json", "png")}
-        names |= {f"a.npz.soundtrack.stems.{n}/{player}.wav" for n in (1, 2) for player in ("drums", "piano")}
-        assert set(results(out)) == names
-        assert set(lines(out)["a.npz"]["outputs"]) == names
+    words = ["--midi", "--stems", "--report", "--plot", "--with", "piano", "--workers", 1, "-q"]
+    assert run("batch", clips, "--out", out, *words) == 0
+    names = {f"a.npz.soundtrack.{kind}" for kind in ("wav", "mid", "json", "png")}
+    names |= {f"a.npz.soundtrack.stems/{player}.wav" for player in ("drums", "piano")}
+    assert set(results(out)) == names
+    assert set(lines(out)["a.npz"]["outputs"]) == names
     assert lines(out)["a.npz"]["notes"]["piano"] > 0
+    # the folder of stems takes the place of the one that is there, and nothing of that stays
+    assert run("batch", clips, "--out", out, "--stems", "--variants", 1, "--workers", 1, "-q") == 0
+    assert set(results(out)) == names - {"a.npz.soundtrack.stems/piano.wav"}
+    assert run("batch", clips, "--out", tmp_path / "two", "--variants", 2, "--workers", 1, "-q") == 0
+    assert set(results(tmp_path / "two")) == {f"a.npz.soundtrack.{n}.wav" for n in (1, 2)}
+    assert len(set(results(tmp_path / "two").values())) == 2
 
 
 def test_a_folder_of_videos_gives_videos(puppet_path, tmp_path):

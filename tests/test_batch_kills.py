@@ -1,5 +1,6 @@
 """Batches that are killed, stopped, starved and robbed of their workers."""
 
+import errno
 import signal
 import subprocess
 import sys
@@ -10,8 +11,8 @@ import psutil
 import pytest
 
 from batches import lines, results, wait_for_work, write_list
-from kinebeat.batch import run as running
 from kinebeat.batch import run_batch
+from kinebeat.batch.work import do_clip
 from kinebeat.errors import OutputError
 
 CODE = "from kinebeat.cli import main; main()"
@@ -118,15 +119,19 @@ def test_a_full_disk_stops_the_batch(whole, tmp_path, monkeypatch):
     clips, expected = whole
     out = tmp_path / "out"
 
+    def full(*_: object, **__: object) -> None:
+        raise OutputError(out, "the disk is full", "free some space") from OSError(errno.ENOSPC, "No space")
+
     def no_room(orders, **_):
         for order in orders:
-            yield {**running.failed(order, "the disk is full", "free some space"), "writing": True}
+            patch.setattr("kinebeat.soundtrack", full)
+            yield do_clip(order)
 
     with monkeypatch.context() as patch:
         patch.setattr("kinebeat.batch.crew.local_outcomes", no_room)
-        patch.setattr(running, "is_writable", lambda _: False)
         with pytest.raises(OutputError, match="the disk is full; free some space; then run the batch again"):
             run_batch(clips, out, workers=1)
+    assert list(lines(out)) == ["a.npz"]
     (out / "a.npz.soundtrack.wav").mkdir()  # something in the way is no full disk
     result = run_batch(clips, out, workers=1)
     assert (result.done, result.failed) == (2, 1)

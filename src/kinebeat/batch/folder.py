@@ -6,19 +6,18 @@ import contextlib
 import os
 import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinebeat.batch.work import OWN_FOLDER
+from kinebeat.batch.work import OWN_FOLDER, WORK
 from kinebeat.errors import OutputError
 from kinebeat.files import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PATIENCE_S = 5.0
 """The workers of a batch that was killed hold its lock until they have noticed; so long they are waited for."""
-TRIAL_BYTES = 1 << 16
 
 
 @contextlib.contextmanager
@@ -52,19 +51,6 @@ def opened(out: Path) -> Iterator[int]:
         os.close(lock)
 
 
-def is_writable(out: Path) -> bool:
-    """Whether the folder still takes files: a full disk is no fault of a clip."""
-    trial = out / OWN_FOLDER / f"trial-{os.getpid()}"
-    try:
-        trial.write_bytes(b"0" * TRIAL_BYTES)
-    except OSError:
-        return False
-    finally:
-        with contextlib.suppress(OSError):
-            trial.unlink(missing_ok=True)
-    return True
-
-
 def _lock(lock: int, out: Path) -> None:
     import fcntl
 
@@ -90,7 +76,4 @@ def _lock(lock: int, out: Path) -> None:
 
 def _clear(own: Path) -> None:
     """Remove what was not finished."""
-    shutil.rmtree(own / "work", ignore_errors=True)
-    for left in Path(own).glob("trial-*"):
-        with contextlib.suppress(OSError):
-            left.unlink()
+    shutil.rmtree(own / WORK, ignore_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinebeat.batch.clips import find_clips, identity
-from kinebeat.batch.folder import is_writable, opened
+from kinebeat.batch.folder import opened
 from kinebeat.batch.manifest import Manifest
 from kinebeat.batch.settings import BatchSettings, resolved
 from kinebeat.batch.work import failed, order_of
@@ -166,7 +166,7 @@ class _Batch:
             OutputError: nothing can be written any more.
         """
         kind = outcome["outcome"]
-        writing = outcome.pop("writing", False)
+        stop = outcome.pop("stop", False)
         before = self._before.pop(outcome["clip"], None)
         if kind == "same" and before is not None:
             outcome = before | outcome | {"outcome": "done"}
@@ -175,7 +175,7 @@ class _Batch:
         if not keep:
             self._manifest.add(outcome | ({"options": self._settings.key} if kind == "failed" else {}))
         self._count(kind)
-        if writing and not is_writable(self._out):
+        if stop:
             raise OutputError(self._out, outcome["problem"], f"{outcome['remedy']}; then run the batch again")
 
     def _count(self, kind: str) -> None:

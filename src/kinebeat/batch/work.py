@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 import time
@@ -26,8 +27,10 @@ Order = dict[str, Any]
 Outcome = dict[str, Any]
 """What came of it, a line of the manifest: clip, outcome ("done", "failed", or "same" as it was before), figures."""
 
-OWN_FOLDER = ".batch"
-"""Folder inside the output folder that holds the lock and what is not finished."""
+OWN_FOLDER, WORK = ".batch", "work"
+"""Folder inside the output folder that holds the lock, and the one in it that holds what is not finished."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Errors that every other clip would meet, too."""
 PLAIN = "clip"
 """What a clip is called while it is worked on: its own name may be one that some library cannot take."""
 DEFECT_REMEDY = "this is a defect of Kinebeat; please report it with the clip"
@@ -72,7 +75,9 @@ def do_clip(order: Order) -> Outcome:
         outcome = _done(order)
     except KinebeatError as error:
         problem, remedy = _in_words(error, order["source"])
-        outcome = failed(order, problem, remedy, **({"writing": True} if isinstance(error, OutputError) else {}))
+        outcome = failed(order, problem, remedy)
+        if isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in NO_ROOM:
+            outcome["stop"] = True
     except UnicodeEncodeError:
         outcome = failed(order, "its name is not in UTF-8", "rename it")
     except MemoryError:
@@ -108,7 +113,7 @@ def _done(order: Order) -> Outcome:
     if sha256 == order["known"]:
         return told
     out = Path(order["out"])
-    work = out / OWN_FOLDER / "work" / secrets.token_hex(6)
+    work = out / OWN_FOLDER / WORK / secrets.token_hex(6)
     try:
         work.mkdir(parents=True)
     except OSError as error:
