@@ -28,8 +28,8 @@ def main() -> None:
             made = perform(film, options.instrument, workers=options.workers)
             made.save(Path(folder) / "out.mp4")
             whole_s = time.perf_counter() - began
-            frames_per_s = len(made.performer.track.times_s) / made.duration_s
-            row = {"name": film.stem, "duration_s": made.duration_s, "frames_per_s": frames_per_s}
+            row: dict[str, Any] = {"name": film.stem, "duration_s": made.duration_s}
+            row |= {"frames_per_s": made.video.fps, "looked_at_per_s": len(made.performer.track.times_s) / made.duration_s}
             row |= {"notes": len(made.played), "s_per_s": whole_s / made.duration_s}
             rows.append(row | {f"{stage}_s_per_s": took / made.duration_s for stage, took in made.seconds.items()})
     weights = [weight for name, weight in registry().items() if name.startswith("performance-")]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from command_line import run
 from keyboards import camera, draw_keyboard
 from kinebeat.errors import InputError
 from kinebeat.performance.keyboard import Keyboard
@@ -313,3 +314,7 @@ def test_bad_films_are_input_errors(tmp_path):
     write_film(tmp_path / "small.npz", Film(small, part(3.0, 1), "small"))
     with pytest.raises(InputError, match="expected pictures of"):
         read_films(tmp_path)
+
+
+def test_without_the_data_no_films_are_made(tmp_path):
+    assert run("train", "performance-presses-corpus", "--data", tmp_path / "none", "--out", tmp_path / "c") == 2

@@ -295,6 +295,8 @@ TRAININGS = {
         "kinebeat.performance.truth.build",
         "Make the players that it learns from",
     ),
+    "performance-presses": ("kinebeat.performance.pressing.train", "Train the network that sees keys go down"),
+    "performance-presses-corpus": ("kinebeat.performance.pressing.corpus", "Make the films that it learns from"),
     "drum-genres": ("kinebeat.evaluation.genre.train", "Train the classifier of drum genres"),
 }
 """The verbs of `kinebeat train`: modules that have a command line of their own, and what they do."""
