@@ -22,6 +22,8 @@ APART_S = 0.09
 SHORTEST_S, LONGEST_S = 0.08, 4.0
 _NEAR = 2
 """Frames about a peak that belong to it."""
+_APART = 3
+"""Semitones between pitches that are taken to begin together."""
 _BESIDE, _BEGUN = 0.4, 0.2
 """What a further pitch of a chord is given at least: of what the likeliest is given, and as struck."""
 
@@ -85,7 +87,7 @@ def pick_voices(
     """Notes of those who have no keys: first when something begins, then what.
 
     Where a film leaves the pitch in doubt, as between two strings, it may still be clear that a note begins: so what
-    all pitches are given decides when, and the likeliest pitches are taken.
+    all pitches are given decides when, and the likeliest pitches are taken; of two next to each other one is doubt.
 
     Args:
         struck: (T, 88) in [0, 1], at `FPS` frames a second.
@@ -105,11 +107,8 @@ def pick_voices(
         any_left[around] = 0.0
         begun = struck[around].sum(0)
         given = begun + held[frame + 1 : frame + 1 + _NEAR].sum(0)
-        likeliest = np.argsort(-given, kind="stable")[:voices]
-        at_s, least = _refined(any_of, frame), max(how.beside, _BESIDE * given.max())
-        further = (given >= least) & (begun >= _BEGUN)  # else it goes on from before
-        sound = [key for key in likeliest.tolist() if key == likeliest[0] or further[key]]
-        onsets += [(at_s, key, _end_s(held[:, key], frame, how)) for key in sound]
+        at_s = _refined(any_of, frame)
+        onsets += [(at_s, key, _end_s(held[:, key], frame, how)) for key in _chord(given, begun, how, voices)]
     if not onsets:
         return Notes.none()
     onset_s, key, end_s = (np.array(values) for values in zip(*onsets, strict=True))
@@ -119,6 +118,20 @@ def pick_voices(
         end_s[:-1] = np.minimum(end_s[:-1], onset_s[1:])
     ends = np.maximum(end_s, onset_s + SHORTEST_S)
     return without_overlaps(Notes.of(onset_s, ends, key + LOWEST_PITCH, velocity))
+
+
+def _chord(given: NDArray[np.float64], begun: NDArray[np.float64], how: Picking, voices: int) -> list[int]:
+    """The keys that begin together, of what they are given in all and as struck, (88,) each."""
+    order: list[int] = np.argsort(-given, kind="stable").tolist()
+    sound = order[:1]
+    least = max(how.beside, _BESIDE * given[sound[0]])
+    for key in order[1:]:
+        if len(sound) == voices or given[key] < least:
+            break
+        # What is hardly struck goes on from before.
+        if begun[key] >= _BEGUN and min(abs(key - other) for other in sound) >= _APART:
+            sound.append(key)
+    return sound
 
 
 def _peaks(struck: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
