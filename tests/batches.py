@@ -12,11 +12,12 @@ from kinebeat.pose import save_pose
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 NAMES = ("a.npz", "sub/a.npz", "z.npz")
 BAD = "bad.npz"
-WAIT_S = 120.0
+WAIT_S = 300.0
 
 
 def write_mover(path: Path, number: int = 0, duration_s: float = 4.0) -> Path:
@@ -55,9 +56,15 @@ def results(out: Path) -> dict[str, bytes]:
     }
 
 
-def wait_for_work(out: Path) -> None:
-    """Until a worker has begun with a clip."""
+def wait_for_work(out: Path, process: subprocess.Popen | None = None) -> None:
+    """Until a worker has begun with a clip.
+
+    Args:
+        out: the output folder.
+        process: the batch, where it is one of its own; it must not end before.
+    """
     end_s = time.monotonic() + WAIT_S
     while not (out / ".batch" / "work").is_dir() or not any((out / ".batch" / "work").iterdir()):
         assert time.monotonic() < end_s, "no worker has begun"
+        assert process is None or process.poll() is None, "the batch ended before"
         time.sleep(0.01)

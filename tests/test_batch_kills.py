@@ -45,7 +45,7 @@ def test_kill_9_loses_only_what_was_in_flight(after, whole, tmp_path):
     clips, expected = whole
     out = tmp_path / "out"
     process = start(clips, out)
-    wait_for_work(out)
+    wait_for_work(out, process)
     while after == "a clip is done" and not (out / "manifest.jsonl").read_bytes():
         time.sleep(0.01)
     family = psutil.Process(process.pid).children(recursive=True)
@@ -70,7 +70,7 @@ def test_a_stop_is_clean(sent, whole, tmp_path):
     clips, expected = whole
     out = tmp_path / "out"
     process = start(clips, out)
-    wait_for_work(out)
+    wait_for_work(out, process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(sent)
     _, said = process.communicate(timeout=60)

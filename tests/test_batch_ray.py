@@ -36,7 +36,7 @@ def test_a_cluster_does_what_this_machine_does_even_if_a_worker_is_killed(tmp_pa
     clips, out, expected = write_list(tmp_path, *NAMES), tmp_path / "cluster", tmp_path / "local"
     assert run_batch(clips, expected, workers=2).done == len(NAMES)
     process = batch(clips, out, "--ray", "local", "--workers", "2", "-q")
-    wait_for_work(out)
+    wait_for_work(out, process)
     while (out / "manifest.jsonl").read_bytes().count(b"\n") < 2:
         assert process.poll() is None
         time.sleep(0.01)
@@ -57,7 +57,7 @@ def test_a_cluster_does_what_this_machine_does_even_if_a_worker_is_killed(tmp_pa
 def test_a_stop_leaves_the_cluster_and_nothing_behind(tmp_path):
     clips, out = write_list(tmp_path, *NAMES[:3]), tmp_path / "out"
     process = batch(clips, out, "--ray", "local", "--workers", "2", "-q")
-    wait_for_work(out)
+    wait_for_work(out, process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     assert process.wait(timeout=120) == 130

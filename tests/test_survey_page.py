@@ -19,6 +19,7 @@ from kinebeat.survey import SurveySettings, make_survey, making, tally
 from kinebeat.survey.making import KEY
 from kinebeat.survey.plan import OURS, RANDOM, SHUFFLED, SILENT, Plan, Trial
 from kinebeat.survey.sounds import Sound
+from kinebeat.video_in import probe
 
 needs_chromium = pytest.mark.skipif(
     chromium() is None, reason="no Chromium is installed (Debian: apt install chromium)"
@@ -118,6 +119,16 @@ def test_bad_words_are_refused_before_long_work(tmp_path, capsys):
         assert run("survey", *words, "--out", tmp_path / "out") == 2, words
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_browsers_do_not_play_is_encoded_anew(write_video, tmp_path):
+    pictures = [np.full((96, 128, 3), 10 * n, np.uint8) for n in range(10)]
+    old = write_video(tmp_path / "old.avi", pictures, codec="mpeg4")
+    new = making._playable(old, tmp_path / "new.mp4")
+    assert new == tmp_path / "new.mp4"
+    assert probe(new).codec == "h264"
+    assert probe(new).duration_s == pytest.approx(probe(old).duration_s, abs=0.05)
+    assert making._playable(new, tmp_path / "none.mp4") == new
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 LOCAL = "local"
 TRIES = 3
 """A clip whose worker dies, as machines of a cluster do, is done again elsewhere, so often at most."""
+STARTS = 3
+"""How often a cluster on this machine is started, at most, if it takes too long."""
+REACH_S = 10.0
+"""How long an address has to answer."""
 LOOK_S = 1.0
 """How often the size of the cluster is looked at: machines come and go."""
 
@@ -90,17 +95,38 @@ def _connected(address: str, workers: int | None) -> Any:
     if address == LOCAL:
         how |= {"include_dashboard": False, "num_cpus": workers}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray has no other way to be told that nobody is to know
+    _check_reachable(address)
     ours = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**how)
+        for tries_left in reversed(range(STARTS if address == LOCAL else 1)):
+            try:
+                ray.init(**how)
+                break
+            except Exception as error:
+                ray.shutdown()
+                # Ray gives its own processes half a minute to start, which a busy machine may take longer for.
+                if "timed out" not in str(error) or not tries_left:
+                    raise
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        remedy = "start one with `ray start --head`, or take --ray local"
-        raise OptionError(f"no Ray cluster at {address!r} ({said}); {remedy}") from error
+        raise _none(address, (str(error).strip().splitlines() or [type(error).__name__])[0]) from error
     except Exception as error:
         raise KinebeatError(f"Ray failed to start ({type(error).__name__}: {error}); see its logs") from error
     finally:
         if ours and handler is not None:
             signal.signal(signal.SIGTERM, handler)
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in address and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+        except (OSError, OverflowError) as error:
+            raise _none(address, str(error)) from error
+
+
+def _none(address: str, why: str) -> OptionError:
+    return OptionError(f"no Ray cluster at {address!r} ({why}); start one with `ray start --head`, or take --ray local")
