@@ -62,7 +62,8 @@ def test_the_decoder_plays_too(pianists):
     assert ((notes.pitch >= 21) & (notes.pitch <= 108) & (notes.offset_s > notes.onset_s)).all()
 
 
-def test_an_instrument_without_a_model_is_refused_before_the_film_is_looked_at(tmp_path):
+def test_an_instrument_without_a_model_is_refused_before_the_film_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("kinebeat.performance.model.registry", dict)
     with pytest.raises(OptionError, match="the violin cannot be heard yet"):
         PerformanceModel.of("violin")
     film = tmp_path / "keypoints.npz"

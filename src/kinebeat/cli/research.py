@@ -224,7 +224,7 @@ def evaluate_performance(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="The other instruments, on simulated players, instead of the films.")
     ] = False,
-    players: Annotated[int, typer.Option(help="Simulated players of each instrument.", min=1)] = 6,
+    players: Annotated[int, typer.Option(help="Simulated players of each instrument.", min=1)] = 10,
     ablation: Annotated[
         Path | None, typer.Option(help="With --simulated: networks of Table 5 were exported here; see docs.")
     ] = None,

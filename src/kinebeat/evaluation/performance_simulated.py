@@ -57,7 +57,7 @@ OTHERS = tuple(name for name, of in INSTRUMENTS.items() if of.family != "keys")
 
 def evaluate_simulated(
     *,
-    players: int = 6,
+    players: int = 10,
     instruments: Sequence[str] = OTHERS,
     ablation: Path | None = None,
     words: bool = True,

@@ -45,6 +45,8 @@ SHOWN = {
     "others": ("Kinebeat", "Kinebeat, of another player", "what is usual, drawn blindly"),
 }
 """Rows of the figures that go with the weights."""
+FIGURES = ("set", "playing", "truth", "name", "clips", "players", "onset_f", "pitch_f", "class_f", "class_f_se")
+"""What of a row goes with them."""
 CAUTION = {
     "keys": "Learned from films from above in which all keys can be seen, 20 pictures a second and 11 pixels a key. "
     "Loudness is not in the data: all notes are equally loud.",
@@ -151,7 +153,7 @@ def export(
         "recipe": command(kept),
         "scores": [
             {"name": "validation", **{key: round(value, 4) for key, value in _validated(kept).items()}},
-            *(row for row in table if row.get("name") in SHOWN[kind]),
+            *({k: row[k] for k in FIGURES if k in row} for row in table if row.get("name") in SHOWN[kind]),
         ],
         "date": dt.datetime.fromtimestamp((run / "best.pt").stat().st_mtime, dt.UTC).date().isoformat(),
     }
@@ -193,7 +195,19 @@ def card(name: str, entry: Mapping[str, Any], net: PerformanceNet, kept: Mapping
         "plays with": f"threshold {entry['constants']['threshold']:g}, held {entry['constants']['held']:g}",
         "validation": ", ".join(f"{key} {value:.3f}" for key, value in _validated(kept).items()),
     }
-    return card_text(name, what, entry, facts, [], CAUTION["keys" if config.keys else "others"])
+    return card_text(name, what, entry, facts, _tables(entry), CAUTION["keys" if config.keys else "others"])
+
+
+def _tables(entry: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """The figures of a card: F of notes within 100 ms."""
+    heads = ["of", "who", "onset", "and pitch", "and pitch class"]
+    rows = [
+        [f"{row['set']} ({row.get('truth', row.get('playing', 'all'))})", row["name"]]
+        + [f"{row[figure]:.2f}" for figure in ("onset_f", "pitch_f", "class_f")]
+        for row in entry["scores"]
+        if "class_f" in row
+    ]
+    return [("F of notes within 100 ms, on players it has never seen:", heads, rows)] if rows else []
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
