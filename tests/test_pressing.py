@@ -23,7 +23,7 @@ from kinebeat.performance.pressing.pictures import (
     Straightener,
     key_pictures,
 )
-from kinebeat.performance.pressing.steadying import steadied
+from kinebeat.performance.pressing.steadying import lit_alike, steadied
 from kinebeat.performance.truth.alignment import align_to_strokes
 from pressed_keys import SIZE, TO_PIXELS, moved, part, played, pressed, still
 
@@ -318,3 +318,25 @@ def test_bad_films_are_input_errors(tmp_path):
 
 def test_without_the_data_no_films_are_made(tmp_path):
     assert run("train", "performance-presses-corpus", "--data", tmp_path / "none", "--out", tmp_path / "c") == 2
+
+
+# --- light ------------------------------------------------------------------------------------------------------------
+
+
+def test_light_that_changes_is_taken_back():
+    pictures = played(part(3.0, 6), 3.0)
+    pictures[:, :, :50] = OUTSIDE
+    factor = 1 + 0.2 * np.sin(0.4 * np.arange(len(pictures)))
+    changing = np.clip(pictures * factor[:, None, None], 0, 255).astype(np.uint8)
+    lit = lit_alike(changing, still_of(pictures))
+    inside = np.s_[:, :, 50:]
+    assert np.abs(lit[inside].astype(float) - pictures[inside]).mean() < 2
+    assert np.abs(changing[inside].astype(float) - pictures[inside]).mean() > 10
+    assert not lit[:, :, :50].any()
+
+
+def test_steady_light_changes_nothing():
+    pictures = played(part(3.0, 6), 3.0)
+    assert lit_alike(pictures, still_of(pictures)) is pictures
+    black = np.zeros((5, ROWS, COLUMNS), np.uint8)
+    assert lit_alike(black, black[0]) is black

@@ -37,7 +37,7 @@ DATA = (
     "licence stated (real)"
 )
 CAUTION = (
-    "Learned from one piano under three cameras that stand still, 20 pictures a second and 11 pixels a key; other "
+    "Learned from the films of one data set: cameras that stand still, 20 pictures a second, 11 pixels a key; other "
     "films are imitated by changes of light, sharpness and place alone. Loudness is not in the data: all notes are "
     "equally loud."
 )

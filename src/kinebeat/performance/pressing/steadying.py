@@ -29,6 +29,8 @@ _STIFF = 0.05  # how much a picture resists being moved, and being turned and st
 _LEAST_SEEN = 0.1
 # A camera moves if this share of so many pictures lies elsewhere.
 _LOOKED_AT, _MOVING = 48, 0.2
+# Light: levels that tell of it, on how fine a grid, and by how much it may differ.
+_DARK, _SPARSE, _SAME_LIGHT = 40, 4, 0.02
 
 
 class Steadier:
@@ -124,12 +126,35 @@ class Steadier:
 _BACK = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
+def lit_alike(pictures: NDArray[np.uint8], still: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures (T, V, U) in the light of the still keyboard; the same array where the light hardly changes.
+
+    A camera that sets its own exposure makes all of a picture brighter when a dark sleeve comes into it. Hands cover
+    less than half of the keys, so the middle of all pixels' ratios is the light's.
+    """
+    some = (slice(None, None, _SPARSE), slice(None, None, _SPARSE))
+    base = still[some]
+    there = base > _DARK
+    if not there.any():
+        return pictures
+    ratios = np.array([np.median(base[there] / np.maximum(picture[some][there], 1.0)) for picture in pictures])
+    changed = np.flatnonzero(np.abs(ratios - 1) > _SAME_LIGHT)
+    if not len(changed):
+        return pictures
+    lit = pictures.copy()
+    for at in changed:
+        level = np.clip(np.round(pictures[at] * ratios[at]), 1, 255).astype(np.uint8)
+        lit[at] = np.where(pictures[at] == OUTSIDE, np.uint8(OUTSIDE), level)
+    return lit
+
+
 def steadied(pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pictures (T, V, U) laid on their still keyboard, and that keyboard (V, U).
+    """Pictures (T, V, U) in the light of their still keyboard and laid on it, and that keyboard (V, U).
 
     The still keyboard of a film that moves is not sharp until its pictures have been laid on each other once.
     """
     still = still_of(pictures)
+    pictures = lit_alike(pictures, still)
     looker = Steadier(still)
     some = pictures[:: max(1, len(pictures) // _LOOKED_AT)]
     if sum(looker.moves(picture) for picture in some) < _MOVING * len(some):
