@@ -258,10 +258,11 @@ def test_what_cannot_be_begun(words, said, tmp_path, monkeypatch, capsys):
 
 
 def test_without_ray_a_cluster_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     (tmp_path / "list").write_text("a.mp4")
     with pytest.raises(OptionError, match=r"pip install 'kinebeat\[cluster\]'"):
         run_batch(tmp_path / "list", tmp_path / "out", ray="local")
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_batches_in_one_folder_do_not_fight(tmp_path, monkeypatch):

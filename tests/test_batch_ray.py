@@ -76,3 +76,4 @@ def test_no_cluster_is_told(tmp_path):
     )
     assert process.returncode == 2
     assert "no Ray cluster at '127.0.0.1:1'" in process.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ Its machines see the clips and the output folder under the same paths, as on a d
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -80,12 +81,30 @@ def _outcome(ray: Any, one: Any, order: Order) -> Outcome:
     return outcome
 
 
+def check_cluster(address: str) -> None:
+    """See before anything is done whether there may be a cluster.
+
+    Args:
+        address: as in `ray_outcomes`; one at which nobody listens is refused at once: Ray would try for minutes.
+
+    Raises:
+        OptionError: Ray is not installed, or nobody listens at the address.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise OptionError("a cluster needs Ray, which is not installed; pip install 'kinebeat[cluster]'")
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in address and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+        except (OSError, OverflowError) as error:
+            raise _none(address, str(error)) from error
+
+
 def _connected(address: str, workers: int | None) -> Any:
     """Ray, connected to a cluster."""
-    try:
-        import ray
-    except ImportError as error:
-        raise OptionError("a cluster needs Ray, which is not installed; pip install 'kinebeat[cluster]'") from error
+    check_cluster(address)
+    import ray
+
     how: dict[str, Any] = {
         "address": address,
         "log_to_driver": False,
@@ -95,7 +114,6 @@ def _connected(address: str, workers: int | None) -> Any:
     if address == LOCAL:
         how |= {"include_dashboard": False, "num_cpus": workers}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray has no other way to be told that nobody is to know
-    _check_reachable(address)
     ours = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -116,16 +134,6 @@ def _connected(address: str, workers: int | None) -> Any:
         if ours and handler is not None:
             signal.signal(signal.SIGTERM, handler)
     return ray
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse an address at which nobody listens: Ray itself would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and "/" not in address and port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
-        except (OSError, OverflowError) as error:
-            raise _none(address, str(error)) from error
 
 
 def _none(address: str, why: str) -> OptionError:

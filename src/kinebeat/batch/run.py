@@ -86,6 +86,10 @@ def run_batch(
         raise OptionError(f"a limit of {limit_s:g} s: expected more than 0")
     if limit_s is not None and ray is not None:
         raise OptionError("a time limit and a cluster: only the workers of this machine can be held to one")
+    if ray is not None:
+        from kinebeat.batch.cluster import check_cluster
+
+        check_cluster(ray)
     begin_s = time.perf_counter()
     sure = resolved(settings or BatchSettings())
     out = Path(out).absolute()
