@@ -36,7 +36,7 @@ def batch(
     ] = None,
     ray: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS|auto|local", help="Work on this Ray cluster (needs the extra [cluster])."),
+        typer.Option(metavar="ADDRESS|auto|local", help="Work on this Ray cluster (needs the extra named cluster)."),
     ] = None,
     redo: Annotated[bool, typer.Option("--redo", help="Do clips again that are done already.")] = False,
     limit: Annotated[
