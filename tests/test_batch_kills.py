@@ -108,6 +108,23 @@ def test_a_worker_that_is_killed_fails_its_clip_alone(whole, tmp_path):
     assert results(out) == expected
 
 
+def test_a_worker_makes_way_after_its_share_of_clips(whole, tmp_path, monkeypatch):
+    clips, expected = whole
+    monkeypatch.setattr("kinebeat.batch.crew.RENEWED_AFTER", 1)
+    started = []
+    real = subprocess.Popen
+
+    def start_worker(*words, **how):
+        started.append(real(*words, **how))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start_worker)
+    assert run_batch(clips, tmp_path / "out", workers=1).done == 3
+    assert len(started) == 3
+    assert all(process.poll() is not None for process in started)
+    assert results(tmp_path / "out") == expected
+
+
 def test_a_clip_that_takes_too_long_fails_alone(whole, tmp_path):
     clips, _ = whole
     result = run_batch(clips, tmp_path / "out", workers=1, limit_s=0.05)
