@@ -147,10 +147,12 @@ def test_the_accompaniment(instrument, label, row):
     ("label", "kind", "row"),
     [
         ("unseen players (12 films): Kinebeat", "unseen players", "Kinebeat"),
+        ("Kinebeat, by the joints alone", "unseen players", "Kinebeat, by the joints alone"),
         ("nearest key under the fingertip", "unseen players", "nearest key under the fingertip"),
         ("what Kinebeat hears in another film", "unseen players", "Kinebeat, in another clip"),
         ("notes drawn from what is usual", "unseen players", "what is usual, drawn blindly"),
         ("TestSet (6 films): Kinebeat", "TestSet clips", "Kinebeat"),
+        ("Kinebeat, by the joints alone", "TestSet clips", "Kinebeat, by the joints alone"),
         ("nearest key under the fingertip", "TestSet clips", "nearest key under the fingertip"),
     ],
 )
