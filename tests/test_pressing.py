@@ -96,6 +96,16 @@ def test_a_large_film_is_seen_as_a_small_one_is(tmp_path, write_video):
     assert np.abs(films[0] - films[1]).mean() < 8
 
 
+def test_a_film_that_was_turned_is_seen_upright(tmp_path, write_video):
+    upright = np.repeat(draw_keyboard(TO_PIXELS, SIZE, noise=0.0)[..., None], 3, -1)
+    stored = np.ascontiguousarray(np.rot90(upright, -1))
+    straight = []
+    for name, picture, turn in (("plain", upright, 0), ("turned", stored, 90)):
+        film = write_video(tmp_path / f"{name}.mp4", [picture] * 5, fps=20.0, rotation_deg=turn)
+        straight.append(next(iter(key_pictures(film, keyboard_of(TO_PIXELS)))).astype(float))
+    assert np.abs(straight[0] - straight[1]).mean() < 4
+
+
 def test_a_missing_film_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"missing\.mp4"):
         next(key_pictures(tmp_path / "missing.mp4", keyboard_of(TO_PIXELS)))
