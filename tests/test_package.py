@@ -65,8 +65,9 @@ def test_everything_but_training_works_without_torch():
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import pkgutil, importlib, kinebeat\n"
+        "torch = 'network', 'attention', 'reading', 'train', 'training', 'export', 'exporting'\n"
         "for m in pkgutil.walk_packages(kinebeat.__path__, 'kinebeat.'):\n"
-        "    if m.name.rsplit('.')[-1] not in ('network', 'attention', 'train', 'training', 'export', 'exporting'):\n"
+        "    if m.name.rsplit('.')[-1] not in torch:\n"
         "        importlib.import_module(m.name)\n"
         "print('fine')"
     )
