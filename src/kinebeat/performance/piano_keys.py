@@ -23,6 +23,8 @@ WHITE_KEYS = 52
 """White ones among them."""
 BLACK_FROM_V = 0.36
 """Where a black key begins: 95 of the white keys' 150 mm are beside black ones."""
+PITCH_CLASSES = 12
+"""Keys of an octave: those of one class have the same neighbours."""
 KEY_LENGTH_U = 6.4
 """How long a white key is, in its own widths: 150 mm by 23.5 mm."""
 

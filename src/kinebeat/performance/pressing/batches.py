@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCHES
+from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCH_CLASSES, PITCHES
 from kinebeat.performance.pressing.channels import channels, middle
-from kinebeat.performance.pressing.network import PITCH_CLASSES
 from kinebeat.performance.pressing.pictures import COLUMNS, FINENESS, OUTSIDE, PICTURES_PER_S
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCHES
+from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCH_CLASSES, PITCHES
 from kinebeat.performance.pressing.model import WEIGHT
-from kinebeat.performance.pressing.network import CHANNELS, PITCH_CLASSES, PressNet, parameters
+from kinebeat.performance.pressing.network import CHANNELS, PressNet, parameters
 from kinebeat.performance.pressing.pictures import COLUMNS, ROWS
 from kinebeat.performance.pressing.train import HELD, load_best
 from kinebeat.weights import FOLDER

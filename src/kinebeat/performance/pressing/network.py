@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinebeat.performance.piano_keys import PITCH_CLASSES
 from kinebeat.performance.pressing.pictures import FINENESS, ROWS
 
-PITCH_CLASSES = 12
 CHANNELS = 3
 """How a picture differs from the still keyboard, how it differs from the picture before, and the still keyboard."""
 _STRIDE = 2  # columns of the picture for one of the features

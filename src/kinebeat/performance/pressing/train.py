@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from kinebeat.errors import InputError
 from kinebeat.evaluation.note_metrics import matched
-from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCHES
+from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCH_CLASSES, PITCHES
 from kinebeat.performance.pressing.batches import Batches, Drawing
 from kinebeat.performance.pressing.channels import channels
 from kinebeat.performance.pressing.corpus import read_films
-from kinebeat.performance.pressing.network import PITCH_CLASSES, PressConfig, PressNet
+from kinebeat.performance.pressing.network import PressConfig, PressNet
 from kinebeat.performance.pressing.picking import struck_notes
 from kinebeat.performance.pressing.pictures import PICTURES_PER_S
 from kinebeat.performance.pressing.steadying import steadied
