@@ -9,7 +9,7 @@ from kinebeat.errors import InputError
 from kinebeat.performance.keyboard import Keyboard
 from kinebeat.performance.notes import Notes
 from kinebeat.performance.piano_keys import BLACK_U, CENTRE_U, IS_BLACK, LOWEST_PITCH
-from kinebeat.performance.pressing.batches import MIRROR_U, Batches, Drawing, clip_of, rolls
+from kinebeat.performance.pressing.batches import MIRROR_U, Batches, Drawing, clip_of, press_rolls
 from kinebeat.performance.pressing.channels import channels, still_of
 from kinebeat.performance.pressing.corpus import Film, read_films, write_film
 from kinebeat.performance.pressing.model import parts_of
@@ -232,7 +232,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
 
 
 def test_rolls_have_ones_at_onsets_and_while_a_note_sounds():
-    struck, held = rolls(Notes.of([0.5, 1.02], [0.8, 1.2], [60, 21], 76), 40)
+    struck, held = press_rolls(Notes.of([0.5, 1.02], [0.8, 1.2], [60, 21], 76), 40)
     assert struck[10, 39] == 1.0
     assert np.flatnonzero(struck[:, 39]).tolist() == [9, 10, 11]
     assert np.flatnonzero(held[:, 39]).tolist() == list(range(10, 16))
@@ -294,7 +294,7 @@ def test_parts_of_a_film_make_the_whole(count):
 @pytest.mark.parametrize("lag_s", [-0.2, -0.04, 0.0, 0.13])
 def test_notes_are_moved_to_the_strokes(lag_s):
     notes = part(10.0, 4)
-    struck, _ = rolls(notes, 200)
+    struck, _ = press_rolls(notes, 200)
     assert align_to_strokes(notes.later(lag_s), struck, 20.0) == pytest.approx(lag_s, abs=0.011)
     assert align_to_strokes(Notes.none(), struck, 20.0) == 0.0
 

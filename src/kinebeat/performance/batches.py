@@ -84,16 +84,28 @@ class Drawing:
     mirror: float = 0.5
 
 
-def rolls(notes: Notes, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How far each key is struck and whether it is held, (T, 88) each, of notes in seconds from the first frame."""
+def rolls(
+    notes: Notes, frames: int, *, fps: float = FPS, tolerated_s: float = TOLERATED_S
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What is played, by frame.
+
+    Args:
+        notes: in seconds from the first frame.
+        frames: how many.
+        fps: of them a second.
+        tolerated_s: how far from its onset a note is still partly struck.
+
+    Returns:
+        How far each key is struck, 1 at an onset, and whether it is held, (T, 88) each.
+    """
     struck, held = (np.zeros((frames, PITCHES), np.float32) for _ in range(2))
-    times_s = np.arange(frames) / FPS
+    times_s = np.arange(frames) / fps
     for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.pitch, strict=True):
         key = pitch - LOWEST_PITCH
         if not 0 <= key < PITCHES:
             continue
         away = np.abs(times_s - onset_s)
-        struck[:, key] = np.maximum(struck[:, key], np.clip(1 - away / TOLERATED_S, 0, 1))
+        struck[:, key] = np.maximum(struck[:, key], np.clip(1 - away / tolerated_s, 0, 1))
         held[(times_s >= onset_s) & (times_s < offset_s), key] = 1.0
     return struck, held
 

@@ -69,7 +69,7 @@ def pick(struck: NDArray[np.floating], held: NDArray[np.floating], how: Picking,
         mass = left[around][:, beside[key]].max(0).sum()
         if mass < how.struck:
             continue
-        onsets.append((_refined(struck[:, key], frame), key, _end_s(held[:, key], frame, how)))
+        onsets.append((place_of_peak(struck[:, key], frame) / FPS, key, _end_s(held[:, key], frame, how)))
         left[around, beside[key]] = 0.0
     if not onsets:
         return Notes.none()
@@ -107,7 +107,7 @@ def pick_voices(
         any_left[around] = 0.0
         begun = struck[around].sum(0)
         given = begun + held[frame + 1 : frame + 1 + _NEAR].sum(0)
-        at_s = _refined(any_of, frame)
+        at_s = place_of_peak(any_of, frame) / FPS
         onsets += [(at_s, key, _end_s(held[:, key], frame, how)) for key in _chord(given, begun, how, voices)]
     if not onsets:
         return Notes.none()
@@ -141,13 +141,13 @@ def _peaks(struck: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.i
     return frames, keys
 
 
-def _refined(struck: NDArray[np.floating], frame: int) -> float:  # type: ignore[type-arg]
-    """Seconds of a peak, by the parabola through it and its neighbours."""
-    if not 0 < frame < len(struck) - 1:
-        return frame / FPS
-    before, here, after = (float(x) for x in struck[frame - 1 : frame + 2])
+def place_of_peak(values: NDArray[np.floating], frame: int) -> float:  # type: ignore[type-arg]
+    """Where a peak is that is highest in some frame, in frames: by the parabola through it and its neighbours."""
+    if not 0 < frame < len(values) - 1:
+        return float(frame)
+    before, here, after = (float(x) for x in values[frame - 1 : frame + 2])
     bend = before - 2 * here + after
-    return (frame + (0.5 * (before - after) / bend if bend < 0 else 0.0)) / FPS
+    return frame + (0.5 * (before - after) / bend if bend < 0 else 0.0)
 
 
 def _end_s(held: NDArray[np.floating], frame: int, how: Picking) -> float:  # type: ignore[type-arg]

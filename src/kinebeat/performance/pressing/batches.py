@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from kinebeat.performance.batches import rolls
 from kinebeat.performance.piano_keys import CENTRE_U, LOWEST_PITCH, PITCH_CLASSES, PITCHES
 from kinebeat.performance.pressing.channels import channels, middle
 from kinebeat.performance.pressing.pictures import COLUMNS, FINENESS, OUTSIDE, PICTURES_PER_S
@@ -89,16 +90,9 @@ class Drawing:
     mirror: float = 0.5
 
 
-def rolls(notes: Notes, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How far each key is struck and whether it is held, (T, 88) each, of notes in seconds from the first picture."""
-    struck, held = (np.zeros((frames, PITCHES), np.float32) for _ in range(2))
-    times_s = np.arange(frames) / PICTURES_PER_S
-    for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.pitch, strict=True):
-        key = int(pitch) - LOWEST_PITCH
-        if 0 <= key < PITCHES:
-            struck[:, key] = np.maximum(struck[:, key], np.clip(1 - np.abs(times_s - onset_s) / TOLERATED_S, 0, 1))
-            held[(times_s >= onset_s) & (times_s < offset_s), key] = 1.0
-    return struck, held
+def press_rolls(notes: Notes, frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`kinebeat.performance.batches.rolls` at the pictures' rate."""
+    return rolls(notes, frames, fps=PICTURES_PER_S, tolerated_s=TOLERATED_S)
 
 
 def clip_of(film: Film, start: int, left_u: int, how: Drawing, rng: np.random.Generator) -> Batch:
@@ -114,7 +108,7 @@ def clip_of(film: Film, start: int, left_u: int, how: Drawing, rng: np.random.Ge
     centres = CENTRE_U[keys] - left_u
     stack = _moved(stack, how, rng)
     levels = _relit(stack, how, rng)
-    struck, held = (roll[:, keys] for roll in rolls(film.notes.later(-start / PICTURES_PER_S), how.frames))
+    struck, held = (roll[:, keys] for roll in press_rolls(film.notes.later(-start / PICTURES_PER_S), how.frames))
     classes = (keys + LOWEST_PITCH) % PITCH_CLASSES
     if rng.random() < how.mirror:
         levels, centres = levels[:, :, ::-1], how.part_u - centres

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kinebeat.performance.pressing.batches import Batch
     from kinebeat.performance.pressing.corpus import Film
 
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 15))
@@ -58,8 +59,8 @@ class Recipe(Schedule):
     held: float = 0.3
 
 
-def loss_of_batch(net: PressNet, batch: Any) -> Tensor:
-    """Nats a picture."""
+def loss_of_batch(net: PressNet, batch: Batch, held_weight: float) -> Tensor:
+    """Nats a picture: of struck keys, and of held ones by their weight."""
     where = net.out.weight.device
     pictures, centres, classes, struck, held, asked = (torch.as_tensor(x).to(where) for x in vars(batch).values())
     with torch.autocast(where.type, dtype=torch.bfloat16):
@@ -67,7 +68,8 @@ def loss_of_batch(net: PressNet, batch: Any) -> Tensor:
     truth = torch.stack([struck, held], -1)
     each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     sums = (each * asked[:, None, :, None]).sum((0, 1, 2)) / (struck.shape[0] * struck.shape[1])
-    return sums[0] + 0.3 * sums[1]
+    loss: Tensor = sums[0] + held_weight * sums[1]
+    return loss
 
 
 @torch.no_grad()
@@ -151,7 +153,7 @@ def train(
         net,
         plan,
         session,
-        loss_of=lambda step: loss_of_batch(net, batches(step)),
+        loss_of=lambda step: loss_of_batch(net, batches(step), plan.held),
         validate=lambda averaged: validate(averaged, checked),
         merit=lambda figures: figures["note_f"],
         about={
