@@ -153,6 +153,11 @@ def shown(tab: Tab) -> list[str]:
     return tab.value("[...document.querySelectorAll('video')].map((v) => v.src.split('/').pop().split('.')[0])")
 
 
+def laid_out(tab: Tab) -> None:
+    """Wait until the videos have their heights: what is below them moves until then."""
+    tab.wait_for("[...document.querySelectorAll('video')].every((v) => v.readyState >= 1)")
+
+
 def watch_all(tab: Tab) -> None:
     """At four times the speed; one after the other, as a video that begins stops the others."""
     for i in range(len(shown(tab))):
@@ -189,6 +194,7 @@ def test_a_person_goes_through_with_the_keyboard_and_the_answers_count(tab, brow
     for turn, (trial, codes) in enumerate(plan.sheet(7)):
         tab.wait_for(f"document.getElementById('progress').textContent === '{turn + 1} of 2'")
         assert shown(tab) == codes
+        laid_out(tab)
         wanted = OURS if trial.question == "match" else SILENT
         tab.click("#next")
         tab.wait_for("document.getElementById('missing').textContent.startsWith('Please watch A, B, C, D')")
