@@ -179,6 +179,14 @@ def test_long_names_are_possible(tmp_path: Path) -> None:
     assert final.exists()
 
 
+def test_names_that_are_not_utf8_are_possible(tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"caf\xe9.mid")
+    with atomic_output(out) as temporary:
+        temporary.write_bytes(b"notes")
+    assert out.read_bytes() == b"notes"
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_a_folder_is_made_and_goes_again_if_nothing_came_of_it(tmp_path: Path) -> None:
     with made_folder(tmp_path / "new"):
         (tmp_path / "new" / "a").write_text("a")

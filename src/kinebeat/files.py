@@ -218,7 +218,7 @@ def _final(path: str | Path) -> Path:
 
 def _temporary(final: Path) -> Path:
     """A hidden name beside `final` with the same suffix, not longer than file systems allow."""
-    stem = final.stem.encode()[:100].decode(errors="ignore")
+    stem = final.stem.encode(errors="ignore")[:100].decode(errors="ignore")
     return final.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}-{stem}{final.suffix}")
 
 
