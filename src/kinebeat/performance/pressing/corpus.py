@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _REMEDY = "make the corpus with kinebeat train performance-presses-corpus"
-FOLDERS: dict[Split, str] = {"train": "train", "validation": "validation"}
+SPLITS: tuple[Split, ...] = ("train", "validation")
+"""What there is a folder of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def films(data: Path, split: Split, *, keypoints: Path | None, out: Path, log: C
     from kinebeat.performance.truth.piano_videos import of_splits, read_clips
     from kinebeat.performance.truth.watching import watch
 
-    folder = out / FOLDERS[split]
+    folder = out / split
     folder.mkdir(parents=True, exist_ok=True)
     for clip in of_splits(read_clips(data), [split]):
         path = folder / f"{clip.name}.npz"
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--keypoints", type=Path, help="keep the keypoints of the films here, or take them from here")
     options = parser.parse_args(arguments)
-    for split in FOLDERS:
+    for split in SPLITS:
         films(options.data, split, keypoints=options.keypoints, out=options.out, log=print)
 
 

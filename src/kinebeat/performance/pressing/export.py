@@ -122,6 +122,8 @@ def card(name: str, entry: Mapping[str, Any], net: PressNet, kept: Mapping[str, 
         "plays with": f"threshold {entry['constants']['threshold']:g}, held {entry['constants']['held']:g}",
         "validation": ", ".join(f"{key} {value:.3f}" for key, value in entry["scores"][0].items() if key != "name"),
     }
+    if kept.get("clock") is not None:
+        facts["notes"] = f"at the time of the strokes that runs/{kept['clock']} saw, a network trained before it"
     return card_text(name, what, entry, facts, [], CAUTION)
 
 
