@@ -139,7 +139,7 @@ def test_the_drums_are_served(running):
         assert file.getnframes() == 10
     for path in ("/drums/9/0.wav", "/drums/0/3.wav"):
         assert running.get(path)[0].status == 404
-    assert running.get("/drums/x/0.wav")[0].status == 422
+    assert running.get("/drums/x/0.wav")[0].status == 400
 
 
 def test_other_names_for_this_computer_are_refused(running):

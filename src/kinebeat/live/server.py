@@ -4,16 +4,14 @@ One page plays at a time. Over its WebSocket come text messages (JSON with a `t`
 8-byte little-endian float, when the frame was taken in seconds on the session's clock, a 4-byte number, and a JPEG.
 Back go what was seen, events with the time they are due, and settings.
 
-Nobody else gets in: the server listens on the loopback address, answers only to its own names (a name of somebody
-else's that leads here is refused), takes a WebSocket only from its own page, and bounds what a message may hold and how
-many may come.
+Nobody else gets in: the server listens on the loopback address, stands behind the guard of `kinebeat.serving`, and
+bounds what a message may hold and how many may come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import struct
 import threading
 import time
@@ -23,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from kinebeat import __version__
 from kinebeat.drums.kit import DRUMS
-from kinebeat.errors import KinebeatError, OptionError
+from kinebeat.errors import OptionError
 from kinebeat.live.events import Beat, Change, Event
 from kinebeat.live.outputs.output import Output, Seen
 from kinebeat.live.outputs.samples import LAYERS, DrumSamples, wav_bytes
 from kinebeat.score import CHOKED, CHOKING
+from kinebeat.serving.allowance import Allowance
+from kinebeat.serving.sockets import LOOPBACK, ServerError, listening
 from kinebeat.skeleton import LAYOUTS
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from kinebeat.live.inputs.browser import BrowserInput
     from kinebeat.live.session import Session
 
-HOST = "127.0.0.1"
 HEAD = struct.Struct("<dI")
 LARGEST_MESSAGE = 512 * 1024
 MOST_FRAMES_PER_S, MOST_MESSAGES_PER_S = 70, 200
@@ -49,10 +48,6 @@ TAKE = '{"t":"take"}'
 TAKEN_OVER, TOO_MUCH = 4001, 1008
 START_S, TURN_S = 15.0, 0.2
 """How long the server may take to start, and how often a second page looks whether the first has gone."""
-
-
-class ServerError(KinebeatError):
-    """The page cannot be served."""
 
 
 @dataclass
@@ -117,16 +112,15 @@ class PageServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._recordings: dict[tuple[int, int], bytes] | None = None
         self._recording = threading.Lock()
-        self._socket = _bound(port)
+        self._socket = listening(port)
         self.port: int = self._socket.getsockname()[1]
-        self.hosts = frozenset(f"{name}:{self.port}" for name in (HOST, "localhost"))
         self._thread: threading.Thread | None = None
         output.connect(self.send)
 
     @property
     def url(self) -> str:
         """Where the page is."""
-        return f"http://{HOST}:{self.port}/"
+        return f"http://{LOOPBACK}:{self.port}/"
 
     def start(self, session: Session) -> None:
         """Begin to serve.
@@ -137,24 +131,14 @@ class PageServer:
         Raises:
             ServerError: the server does not come up.
         """
-        import uvicorn
-
         from kinebeat.live.web import application
+        from kinebeat.serving.guard import guarded
+        from kinebeat.serving.names import own_names
+        from kinebeat.serving.running import server_of
 
         self._session = session
-        config = uvicorn.Config(
-            application(self.recordings, self.play_with, self.hosts),
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            ws="websockets-sansio",
-            ws_max_size=LARGEST_MESSAGE,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-            server_header=False,
-        )
-        self._uvicorn = uvicorn.Server(config)
+        app = guarded(application(self.recordings, self.play_with), own_names(LOOPBACK, self.port))
+        self._uvicorn = server_of(app, largest_message=LARGEST_MESSAGE)
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
         self._thread.start()
         threading.Thread(target=self.recordings, daemon=True).start()
@@ -244,7 +228,7 @@ class PageServer:
             said.cancel()
 
     async def _listen(self, guest: _Guest) -> None:
-        frames, messages = _Allowance(MOST_FRAMES_PER_S), _Allowance(MOST_MESSAGES_PER_S)
+        frames, messages = Allowance(MOST_FRAMES_PER_S), Allowance(MOST_MESSAGES_PER_S)
         while True:
             message = await guest.socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -306,24 +290,6 @@ class PageServer:
         }
 
 
-class _Allowance:
-    """So many a second, a second's worth at once."""
-
-    def __init__(self, per_s: float) -> None:
-        self._per_s = self._left = per_s
-        self._last_s = time.monotonic()
-
-    def one_more(self) -> bool:
-        """Whether one more is allowed."""
-        now_s = time.monotonic()
-        self._left = min(self._per_s, self._left + (now_s - self._last_s) * self._per_s)
-        self._last_s = now_s
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 async def _send_all(guest: _Guest) -> None:
     """Send what waits, for as long as the connection holds."""
     from fastapi import WebSocketDisconnect
@@ -331,15 +297,3 @@ async def _send_all(guest: _Guest) -> None:
     with suppress(RuntimeError, OSError, WebSocketDisconnect):
         while True:
             await guest.socket.send_text(await guest.waiting.get())
-
-
-def _bound(port: int) -> socket.socket:
-    """A socket of this computer's own address."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
-    except (OSError, OverflowError) as error:
-        bound.close()
-        raise ServerError(f"port {port} cannot be used ({error}); choose another with --port") from error
-    return bound
