@@ -76,16 +76,13 @@ class PlainErrors:
         self._send = send
         self._start: Message | None = None
         self._body = b""
-        self.started = False
 
     async def __call__(self, message: Message) -> None:
         """Take one message of the application."""
-        if message["type"] == "http.response.start":
-            self.started = True
-            if message["status"] >= 400:
-                self._start = message
-                return
-        elif self._start is not None and message["type"] == "http.response.body":
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            self._start = message
+            return
+        if self._start is not None and message["type"] == "http.response.body":
             self._body += message.get("body", b"")[: LARGEST_ERROR + 1 - len(self._body)]
             if message.get("more_body"):
                 return

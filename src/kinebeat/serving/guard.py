@@ -115,22 +115,25 @@ async def _request(
             refused.append(error)
             raise
 
+    started = False
+
     async def unless_refused(message: Message) -> None:
+        nonlocal started
         if not refused:
+            started = True
             await send(message)
 
-    out = PlainErrors(unless_refused)
     try:
-        await app(scope, bounded, out)
+        await app(scope, bounded, PlainErrors(unless_refused))
     except asyncio.CancelledError:
         return  # the server ends
     except Exception as error:
         if not refused and not _went_away(error):
             if log is not None:
                 log(traceback.format_exc())
-            if not out.started:
+            if not started:
                 await refuse(send, 500)
-    if refused and not out.started:
+    if refused and not started:
         await _refuse_body(refused[0].status, receive, send)
 
 

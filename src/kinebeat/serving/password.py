@@ -112,6 +112,8 @@ class Door:
         if not right:
             return None
         self._tried.pop(who, None)
+        if self._tried_by_all:
+            self._tried_by_all.pop()
         token = secrets.token_urlsafe(32)
         self._sessions[_key(token)] = self._now_s() + SESSION_S
         while len(self._sessions) > MOST_SESSIONS:
