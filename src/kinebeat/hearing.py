@@ -13,7 +13,7 @@ from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.beats.hearing import hear_beats
 from kinebeat.beats.tracking import CLEAR_BEAT, check_tempo
 from kinebeat.clock import Clock
-from kinebeat.errors import InputError
+from kinebeat.errors import InputError, OptionError
 from kinebeat.motion import compute_motion
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.clock import Progress
     from kinebeat.motion import Motion
+    from kinebeat.pose.processes import Workers
     from kinebeat.pose.track import PoseTrack
     from kinebeat.song import Song
     from kinebeat.video_in import VideoInfo
@@ -48,6 +49,8 @@ class Heard:
         warnings: one line each, for the user.
         seconds: time spent by stage; saving adds its own.
         song: whose beats they are; None if they are the movement's.
+        tempo_bpm: the tempo that was asked for; None if it was heard.
+        own_grid: the movement's own beats, where they were heard before a tempo was asked for.
     """
 
     source: Path
@@ -59,6 +62,8 @@ class Heard:
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     song: Song | None = None
+    tempo_bpm: float | None = None
+    own_grid: BeatGrid | None = None
 
     @property
     def beats_s(self) -> NDArray[np.float64]:
@@ -69,6 +74,27 @@ class Heard:
     def downbeats_s(self) -> NDArray[np.float64]:
         """(N,) those of the beats at which a bar begins, as far as the movement tells; seconds."""
         return self.grid.inside(self.duration_s, every=BEATS_PER_BAR)
+
+    def at_tempo(self, tempo_bpm: float | None) -> Heard:
+        """The same clip with its beats at another tempo, or with its own; nothing of the picture is looked at again.
+
+        Args:
+            tempo_bpm: the tempo; the movement's own if None.
+
+        Raises:
+            OptionError: the tempo is outside what it may be, or the beats are a song's.
+        """
+        if tempo_bpm == self.tempo_bpm:
+            return self
+        if self.song is not None:
+            raise OptionError("a tempo and a background: the background's beat is the tempo; leave one of them out")
+        own = self.grid if self.tempo_bpm is None else self.own_grid
+        if tempo_bpm is None and own is not None:
+            heard = replace(self, grid=own, tempo_bpm=None, own_grid=None)
+        else:
+            grid = hear_beats(self.motion, self.duration_s, tempo_bpm)
+            heard = replace(self, grid=grid, tempo_bpm=tempo_bpm, own_grid=None if tempo_bpm is None else own)
+        return with_warnings(heard)
 
     def save(
         self,
@@ -107,7 +133,7 @@ def hear(
     pose: str | Path | None = None,
     tempo_bpm: float | None = None,
     background: Background | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> Heard:
     """Hear the beat of the movement in a clip, or that of a song which the movement is to be heard with.
@@ -117,7 +143,8 @@ def hear(
         pose: keypoints to use with a video instead of looking for them.
         tempo_bpm: fixes the tempo.
         background: the song whose beat it is; the movement's if None.
-        workers: processes that look for the person; all cores if None.
+        workers: processes that look for the person, or kept ones (`kinebeat.pose.processes.PoseWorkers`); all cores if
+            None.
         progress: called with the stage and the share of it that is done.
 
     Raises:
@@ -145,8 +172,8 @@ def hear(
     song = _song(background, duration_s, clock) if song is None else song.over(duration_s)
     with clock.stage("beats"):
         grid = hear_beats(motion, duration_s, tempo_bpm) if song is None else song.grid
-    heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds, song)
-    return replace(heard, warnings=_warnings(heard))
+    heard = Heard(source, video, duration_s, track, motion, grid, (), clock.seconds, song, tempo_bpm)
+    return with_warnings(heard)
 
 
 def _song(background: Background | None, duration_s: float, clock: Clock) -> Song | None:
@@ -164,7 +191,8 @@ def _readable_s(track: PoseTrack) -> float:
     return float(times_s[-1] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
 
 
-def _warnings(heard: Heard) -> tuple[str, ...]:
+def with_warnings(heard: Heard) -> Heard:
+    """The same with what the user should know of it."""
     said = []
     if heard.video is not None and heard.duration_s < heard.video.duration_s - LONGEST_STILL_S:
         said.append(f"only the first {heard.duration_s:.1f} of {heard.video.duration_s:.1f} seconds can be read")
@@ -188,4 +216,4 @@ def _warnings(heard: Heard) -> tuple[str, ...]:
             )
         else:
             said.append("hardly any movement was found; the beat is a guess")
-    return tuple(said)
+    return replace(heard, warnings=tuple(said))

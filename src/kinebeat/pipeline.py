@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kinebeat.accents import WEAKEST_ACCENT, find_accents, movement_peaks
 from kinebeat.background import CLIP, Background, check_background
 from kinebeat.clock import Clock
 from kinebeat.errors import OptionError
 from kinebeat.hearing import hear
-from kinebeat.rhythm import compose, settled
+from kinebeat.moments import Moments, find_moments
+from kinebeat.settings import Settings, background_of, checked, each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from kinebeat.accents import Accents
     from kinebeat.accompaniment.accompanist import Accompaniment
@@ -24,46 +26,21 @@ if TYPE_CHECKING:
     from kinebeat.beats.grid import BeatGrid
     from kinebeat.clock import Progress
     from kinebeat.drums.track import DrumTrack
+    from kinebeat.edits import Edit
     from kinebeat.evaluation.alignment import Events
+    from kinebeat.hearing import Heard
     from kinebeat.motion import Motion
+    from kinebeat.pose.processes import Workers
     from kinebeat.pose.track import PoseTrack
     from kinebeat.rhythm import Rhythm
     from kinebeat.score import Score
     from kinebeat.song import Song
     from kinebeat.video_in import VideoInfo
 
-SONG_TOLERANCE_S = 0.025
-"""With a song, whose own drums are heard beside ours, a hit this close to its movement stays on the song's grid."""
-SPARSEST, DENSEST = 0.1, 2.0
+__all__ = ["Settings", "Soundtrack", "background_of", "checked", "each", "play_to", "soundtrack"]
+
 HEARING = ("song", "pose", "movement", "beats")
 """Stages that all variants of a soundtrack share."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user chose about the music.
-
-    Attributes:
-        tempo_bpm: tempo of the grid; heard from the movement if None.
-        density: how busy the players are, 1 is a drummer's.
-        kit: name of a drum kit, a key of `kinebeat.score.KITS`.
-        soundfont: path of an .sf2 file; one that is found if None.
-        seed: the one source of chance.
-        instruments: who plays beside the drums, of "piano" and "guitar".
-        key: what they play in, such as "A minor"; if None the background's, or drawn by the seed.
-        background: a song, or "clip" for the clip's own sound: its beats are the grid, and the music is mixed under it.
-        background_start_s: which second of the song falls on the clip's time 0; below 0 it begins so much later.
-    """
-
-    tempo_bpm: float | None = None
-    density: float = 1.0
-    kit: str = "standard"
-    soundfont: Path | None = None
-    seed: int = 0
-    instruments: tuple[str, ...] = ()
-    key: str | None = None
-    background: Path | Literal["clip"] | None = None
-    background_start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,38 +48,63 @@ class Soundtrack:
     """A finished soundtrack with everything that led to it.
 
     Attributes:
-        source: the video or keypoint file.
-        video: what is known of the video; None if the source is keypoints alone.
-        duration_s: length of the clip.
-        pose: the person's joints.
-        motion: directogram, kinematic offsets, speed.
+        heard: the clip as it was heard, before any edit by hand.
         peaks: all kinematic peaks, against which alignment is scored.
         accents: the moments that the drums must play.
         rhythm: beats and accents on the grid (`rhythm.grid`).
         drums: the performance.
         score: the notes.
         settings: what the user chose.
+        heard_beats_s: (B,) when each beat of the grid was heard, by which edits name it; NaN where there is one only to
+            fill a bar.
+        heard_accents_s: (N,) when each accent was heard, by which edits name it; NaN for those added by hand.
         warnings: one line each, for the user.
         seconds: time spent by stage; saving adds its own.
         accompaniments: what piano and guitar play, in the order in which they were asked for.
-        song: what was heard in the background; None if there is none.
     """
 
-    source: Path
-    video: VideoInfo | None
-    duration_s: float
-    pose: PoseTrack
-    motion: Motion
+    heard: Heard
     peaks: Accents
     accents: Accents
     rhythm: Rhythm
     drums: DrumTrack
     score: Score
     settings: Settings
+    heard_beats_s: NDArray[np.float64]
+    heard_accents_s: NDArray[np.float64]
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     accompaniments: tuple[Accompaniment, ...] = ()
-    song: Song | None = None
+
+    @property
+    def source(self) -> Path:
+        """The video or keypoint file."""
+        return self.heard.source
+
+    @property
+    def video(self) -> VideoInfo | None:
+        """What is known of the video; None if the source is keypoints alone."""
+        return self.heard.video
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the clip."""
+        return self.heard.duration_s
+
+    @property
+    def pose(self) -> PoseTrack:
+        """The person's joints."""
+        return self.heard.pose
+
+    @property
+    def motion(self) -> Motion:
+        """Directogram, kinematic offsets, speed."""
+        return self.heard.motion
+
+    @property
+    def song(self) -> Song | None:
+        """What was heard in the background; None if there is none."""
+        return self.heard.song
 
     @property
     def background(self) -> Background | None:
@@ -121,12 +123,27 @@ class Soundtrack:
         onsets_s = self.score.tracks[0].time_s
         return Events(self.peaks.times_s, np.unique(np.round(onsets_s, 3)), self.duration_s)
 
+    def remade(self, settings: Settings, progress: Progress | None = None) -> Soundtrack:
+        """Other music on the same movement; nothing of the picture is looked at again.
+
+        Args:
+            settings: of everything, such as `dataclasses.replace(made.settings, tempo_bpm=110)`.
+            progress: called with the stage and the share of it that is done.
+
+        Returns:
+            What `soundtrack` would make of the clip with these settings.
+
+        Raises:
+            OptionError: one is outside what it may be, an edit is of what is not there, or the background is another.
+            InputError: the soundfont cannot be used.
+        """
+        return play_to(self.heard, settings, progress=progress)
+
     def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
-        """Other drums on the same movement, and others on top of them."""
+        """Other drums on the same rhythm, and others on top of them."""
+        moments = Moments(self.peaks, self.accents, self.heard_accents_s, self.rhythm, self.heard_beats_s)
         clock = Clock(progress, {stage: self.seconds[stage] for stage in HEARING if stage in self.seconds})
-        settings = replace(self.settings, seed=seed)
-        drums, made, score = _play(self.rhythm, self.duration_s, settings, clock, self.song)
-        return replace(self, drums=drums, accompaniments=made, score=score, settings=settings, seconds=clock.seconds)
+        return _with_music(self.heard, moments, checked(replace(self.settings, seed=seed)), clock)
 
     def save(
         self,
@@ -181,7 +198,8 @@ def soundtrack(
     key: str | None = None,
     background: str | Path | None = None,
     background_start_s: float = 0.0,
-    workers: int | None = None,
+    edits: Sequence[Edit] = (),
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> Soundtrack:
     """Hear the movement in a clip and make drums that land on it, and piano or guitar on top of them if wanted.
@@ -201,7 +219,9 @@ def soundtrack(
         key: what they play in, such as "A minor", "Bb" or "F#m"; if None the background's, or drawn by the seed.
         background: a song, or "clip" for the clip's own sound (a file of that name is given as a `Path`).
         background_start_s: which second of the song falls on the clip's time 0; below 0 it begins so much later.
-        workers: processes that look for the person; all cores if None.
+        edits: beats and accents that are moved, deleted or added by hand, named by when they are heard.
+        workers: processes that look for the person, or kept ones (`kinebeat.pose.processes.PoseWorkers`); all cores if
+            None.
         progress: called with the stage and the share of it that is done.
 
     Raises:
@@ -211,23 +231,49 @@ def soundtrack(
     source, font = Path(source), None if soundfont is None else Path(soundfont)
     chosen = _background(background)
     settings = checked(
-        Settings(tempo_bpm, density, kit, font, seed, each(instruments), key, chosen, background_start_s)
+        Settings(tempo_bpm, density, kit, font, seed, each(instruments), key, chosen, background_start_s, tuple(edits))
     )
     joined = background_of(source, settings)
     if joined is not None:
         check_background(joined.path)
     heard = hear(source, pose=pose, tempo_bpm=tempo_bpm, background=joined, workers=workers, progress=progress)
-    clock = Clock(progress, heard.seconds)
+    return play_to(heard, settings, progress=progress)
+
+
+def play_to(heard: Heard, settings: Settings, *, progress: Progress | None = None) -> Soundtrack:
+    """Make the music of a clip that has been heard: drums that land on the movement, and who plays on top of them.
+
+    Args:
+        heard: the clip, from `hear` or `kinebeat.heard_files.load_heard`; at another tempo its beats are heard anew.
+        settings: what is wanted.
+        progress: called with the stage and the share of it that is done.
+
+    Raises:
+        OptionError: one is outside what it may be, an edit is of what is not there, or the clip was heard with another
+            background.
+        InputError: the soundfont cannot be used.
+    """
+    settings = checked(settings)
+    _check_heard_with(heard, background_of(heard.source, settings))
+    clock = Clock(progress, dict(heard.seconds))
     with clock.stage("beats"):
-        peaks = movement_peaks(heard.motion)
-        accents = find_accents(heard.motion, weakest=float(np.clip(WEAKEST_ACCENT / density, 0.12, 0.9)))
-        if heard.song is None:
-            rhythm = compose(settled(heard.grid, accents, heard.duration_s), accents, heard.motion)
-        else:
-            rhythm = compose(heard.grid, accents, heard.motion, tolerance_s=SONG_TOLERANCE_S)
-    drums, made, score = _play(rhythm, heard.duration_s, settings, clock, heard.song)
+        heard = heard.at_tempo(settings.tempo_bpm)
+        moments = find_moments(heard, settings)
+    return _with_music(heard, moments, settings, clock)
+
+
+def _check_heard_with(heard: Heard, background: Background | None) -> None:
+    """Refuse a background whose beats are not those that were heard."""
+    song = heard.song
+    if background != (None if song is None else Background(song.path, song.start_s)):
+        given = "without a background" if song is None else f"with {song.path.name} from {song.start_s:g} s on"
+        raise OptionError(f"the clip was heard {given}; make a soundtrack anew for another")
+
+
+def _with_music(heard: Heard, moments: Moments, settings: Settings, clock: Clock) -> Soundtrack:
+    drums, made, score = _play(moments.rhythm, heard.duration_s, settings, clock, heard.song)
     warnings = list(heard.warnings)
-    if not len(accents.times_s):
+    if not len(moments.accents.times_s):
         warnings.append("there are no accents; the drums only keep the beat, quietly")
     warnings += [
         f"the {track.name.lower()} has nothing to play in so short a clip"
@@ -235,21 +281,18 @@ def soundtrack(
         if not len(track.time_s)
     ]
     return Soundtrack(
-        source=heard.source,
-        video=heard.video,
-        duration_s=heard.duration_s,
-        pose=heard.pose,
-        motion=heard.motion,
-        peaks=peaks,
-        accents=accents,
-        rhythm=rhythm,
+        heard=heard,
+        peaks=moments.peaks,
+        accents=moments.accents,
+        rhythm=moments.rhythm,
         drums=drums,
-        accompaniments=made,
         score=score,
         settings=settings,
+        heard_beats_s=moments.heard_beats_s,
+        heard_accents_s=moments.heard_accents_s,
         warnings=tuple(warnings),
         seconds=clock.seconds,
-        song=heard.song,
+        accompaniments=made,
     )
 
 
@@ -257,60 +300,6 @@ def _background(chosen: str | Path | None) -> Path | Literal["clip"] | None:
     if chosen is None or chosen == CLIP:
         return None if chosen is None else CLIP
     return Path(chosen)
-
-
-def background_of(source: Path, settings: Settings) -> Background | None:
-    """The sound that the music of a clip is to join; None if there is none."""
-    if settings.background is None:
-        return None
-    path = settings.background if isinstance(settings.background, Path) else source
-    return Background(path, settings.background_start_s)
-
-
-def each(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names one by one; a single one may come alone."""
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def checked(settings: Settings) -> Settings:
-    """The same settings with the key by its usual name.
-
-    Raises:
-        OptionError: one is outside what it may be.
-        InputError: the soundfont cannot be used.
-    """
-    from kinebeat.score import KITS, SEATS
-    from kinebeat.soundfont import open_soundfont
-
-    if not SPARSEST <= settings.density <= DENSEST:
-        raise OptionError(f"density {settings.density:g}: expected {SPARSEST:g} to {DENSEST:g}")
-    if settings.kit not in KITS:
-        raise OptionError(f"kit {settings.kit!r}: expected one of {', '.join(KITS)}")
-    for number, instrument in enumerate(settings.instruments):
-        if instrument not in SEATS:
-            raise OptionError(f"instrument {instrument!r}: expected one of {', '.join(SEATS)}")
-        if instrument in settings.instruments[:number]:
-            raise OptionError(f"instrument {instrument!r} is named twice: expected each once")
-    _check_background_options(settings)
-    if settings.soundfont is not None:
-        open_soundfont(settings.soundfont)
-    if settings.key is None:
-        return settings
-    from kinebeat.keys import key_number, key_spelled
-
-    return replace(settings, key=key_spelled(key_number(settings.key)))
-
-
-def _check_background_options(settings: Settings) -> None:
-    start_s = settings.background_start_s
-    if not np.isfinite(start_s):
-        raise OptionError(f"start of the background {start_s:g}: expected seconds")
-    if settings.background is None and start_s:
-        raise OptionError("a start of the background without a background; name a song")
-    if settings.background == CLIP and start_s:
-        raise OptionError("the clip's own sound starts with the clip; leave the start of the background out")
-    if settings.background is not None and settings.tempo_bpm is not None:
-        raise OptionError("a tempo and a background: the background's beat is the tempo; leave one of them out")
 
 
 def _play(

@@ -55,28 +55,39 @@ class Rhythm:
     present: NDArray[np.bool_]
 
 
-def compose(grid: BeatGrid, accents: Accents, motion: Motion, *, tolerance_s: float = LANDING_TOLERANCE_S) -> Rhythm:
+def compose(
+    grid: BeatGrid,
+    accents: Accents,
+    motion: Motion,
+    *,
+    tolerance_s: float = LANDING_TOLERANCE_S,
+    by_hand: NDArray[np.bool_] | None = None,
+) -> Rhythm:
     """Put beats and accents on the 16ths of a grid.
 
-    Of several accents that fall on one step the strongest stays.
+    Of several accents that fall on one step the strongest stays, one by hand before all others.
 
     Args:
         grid: the beats.
         accents: moments of the movement that should be heard.
         motion: for the energy and for who is in the picture.
         tolerance_s: how near to its movement a drum is heard as on it.
+        by_hand: (N,) which accents somebody put where they are: there they are heard, whatever the grid is and whether
+            or not anyone is seen; none if None.
     """
+    by_hand = np.zeros(len(accents.times_s), bool) if by_hand is None else by_hand
     beat = np.zeros(grid.steps, np.float32)
     beat[::STEPS_PER_BEAT] = 1.0
     accent = np.zeros(grid.steps, np.float32)
     offset = np.zeros(grid.steps, np.float32)
     # Weak ones first: of two on one step the later written stays.
-    order = np.argsort(accents.strength, kind="stable")
+    order = np.lexsort((accents.strength, by_hand))
     felt_s = accents.times_s[order]
+    near_s = np.where(by_hand[order], 0.0, tolerance_s)
     step = np.floor(grid.step(felt_s) + 0.5).astype(np.int64)
     away_s = felt_s - grid.time_s(step)
-    pulled = grid.step(felt_s - np.clip(away_s, -tolerance_s, tolerance_s)) - step
-    pulled[np.abs(away_s) <= tolerance_s] = 0.0
+    pulled = grid.step(felt_s - np.clip(away_s, -near_s, near_s)) - step
+    pulled[np.abs(away_s) <= near_s] = 0.0
     on_grid = (step >= 0) & (step < grid.steps)
     accent[step[on_grid]] = accents.strength[order][on_grid]
     offset[step[on_grid]] = np.minimum(pulled[on_grid], np.nextafter(np.float32(0.5), np.float32(0.0)))
@@ -84,6 +95,7 @@ def compose(grid: BeatGrid, accents: Accents, motion: Motion, *, tolerance_s: fl
     at = np.clip(np.round(time_s * MOTION_FPS).astype(int), 0, len(motion.times_s) - 1)
     in_clip = (time_s > motion.times_s[0] - 0.1) & (time_s < motion.times_s[-1] + 0.1)
     present = _widened(motion.present)[at] & in_clip
+    present[step[on_grid & by_hand[order]]] = True
     return Rhythm(grid, beat, accent, offset, np.where(present, energy(motion)[at], 0.0).astype(np.float32), present)
 
 
