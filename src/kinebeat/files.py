@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,56 @@ def made_folder(path: str | Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 final.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def held(folder: Path, path: Path, taken: str, remedy: str, patience_s: float) -> Iterator[int]:
+    """Hold a folder for one process and those that it hands the lock on to.
+
+    Args:
+        folder: what is held.
+        path: of the lock, a file in it; that is made if it is not there, and stays.
+        taken: what is said of the folder where another holds it.
+        remedy: what to do then.
+        patience_s: how long another is waited for.
+
+    Yields:
+        The file descriptor of the lock. Whoever has it, too, holds the folder with us.
+
+    Raises:
+        OutputError: another holds it, or the disk cannot lock files.
+    """
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(folder, f"cannot be written in ({error.strerror})", "write elsewhere") from error
+    try:
+        _wait_for(lock, folder, taken, remedy, patience_s)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _wait_for(lock: int, folder: Path, taken: str, remedy: str, patience_s: float) -> None:
+    import fcntl
+
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end_s:
+                time.sleep(0.1)
+                continue
+            holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            raise OutputError(folder, f"{taken} (process {holder})", remedy) from None
+        except OSError as error:
+            problem = f"this disk cannot lock files ({error.strerror})"
+            raise OutputError(folder, problem, "write to another disk") from error
+        break
+    with contextlib.suppress(OSError):  # on a full disk it is held all the same
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def check_distinct(paths: Sequence[Path]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from kinebeat.accompaniment.harmony import NO_CHORD, NO_KEY, scale_pitch_classes
 from kinebeat.beats.grid import BEATS_PER_BAR, STEPS_PER_BAR
 from kinebeat.drums.kit import DRUMS
+from kinebeat.edits import told_edits
 from kinebeat.evaluation.alignment import Alignment, pooled_alignment
 from kinebeat.evaluation.tables import versions
 from kinebeat.keys import chord_spelled, key_spelled
@@ -48,15 +49,15 @@ def report(made: Soundtrack) -> dict[str, Any]:
             }
             for t, d, v in zip(time_s[inside], drum[inside], velocity[inside], strict=True)
         ],
-        **_harmony(made),
+        **harmony_told(made),
         "key_source": _key_source(made),
         "chord_source": _chord_source(made),
         "accompaniment": [
             _played(one, track) for one, track in zip(made.accompaniments, made.score.tracks[1:], strict=True)
         ],
         "alignment": {
-            "movement_to_sound": _alignment(pooled_alignment([events])),
-            "sound_to_movement": _alignment(pooled_alignment([events], reverse=True)),
+            "movement_to_sound": alignment_told(pooled_alignment([events])),
+            "sound_to_movement": alignment_told(pooled_alignment([events], reverse=True)),
         },
         "detected_share": made.pose.detected_share,
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
@@ -72,6 +73,7 @@ def report(made: Soundtrack) -> dict[str, Any]:
             "key": settings.key,
             "background": None if settings.background is None else str(settings.background),
             "background_start_s": settings.background_start_s,
+            "edits": told_edits(settings.edits),
         },
     }
 
@@ -104,7 +106,7 @@ def _chord_source(made: Soundtrack) -> str | None:
     return "song" if made.song is not None and (made.song.chords.symbols != NO_CHORD).any() else "own"
 
 
-def _harmony(made: Soundtrack) -> dict[str, Any]:
+def harmony_told(made: Soundtrack) -> dict[str, Any]:
     """Key and chords, a chord for every half bar that is in the clip; the instruments share them."""
     if not made.accompaniments:
         return {"key": None, "chords": []}
@@ -135,7 +137,7 @@ def _played(made: Accompaniment, track: Track) -> dict[str, Any]:
     }
 
 
-def _alignment(score: Alignment) -> dict[str, float | int | None]:
+def alignment_told(score: Alignment) -> dict[str, float | int | None]:
     """An alignment with None for what cannot be said (JSON has no NaN)."""
     return {
         name: value if isinstance(value, int) or np.isfinite(value) else None for name, value in vars(score).items()

@@ -92,7 +92,7 @@ def probe(path: str | Path) -> VideoInfo:
         InputError: the file is missing, a folder, empty, cut off, not a video, sound only or a still picture.
     """
     path = Path(path)
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         first = next((frame for frame in _decoded(container, stream, DecodeCount())), None)
         if first is None:
             raise InputError(
@@ -167,7 +167,7 @@ def raw_frames(
     """
     path = Path(path)
     count = count if count is not None else DecodeCount()
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         origin_s = _origin_s(container)
         step_s = 1.0 / _fps(stream)
         last_s = yielded_s = -np.inf
@@ -193,7 +193,7 @@ def raw_frames(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its picture stream, or raise an InputError that says what is wrong with it."""
     if path.is_dir():
         raise InputError(path, "is a folder where a video was expected", "name a video file inside it")

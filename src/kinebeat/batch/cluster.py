@@ -13,8 +13,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kinebeat.batch.crew import ONE_THREAD
 from kinebeat.batch.work import do_clip, failed
+from kinebeat.children import ONE_THREAD
 from kinebeat.errors import KinebeatError, OptionError
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinebeat.batch.work import failed
+from kinebeat.children import ONE_THREAD, command
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -24,8 +23,6 @@ RENEWED_AFTER = 200
 """A worker makes way for a new one after so many clips, so that no leak of any library can add up."""
 GRACE_S = 5.0
 """How long workers that are told to stop have to clean up before they are killed."""
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Environment of a worker: its cores are those of its fellows."""
 
 
 def local_outcomes(
@@ -62,7 +59,7 @@ def local_outcomes(
                     if hand.is_over:
                         ready.unregister(hand.answers)
                         hands.remove(hand)
-                        hand.close()
+                        _end([hand])
                 for hand in hands:
                     if limit_s is not None and hand.order and hand.age_s > limit_s and not hand.told:
                         hand.stop(f"took longer than {limit_s:g} s", "allow more time, or leave it out")
@@ -89,12 +86,9 @@ def _patience_s(hands: list[_Hand], limit_s: float | None) -> float | None:
 
 
 def _end(hands: list[_Hand]) -> None:
-    """End all workers: first they are asked, so that they clean up."""
+    """End some workers: first they are asked, so that they clean up and end their own."""
     for hand in hands:
-        if hand.order:
-            hand.process.terminate()
-        else:
-            hand.process.kill()
+        hand.process.terminate()
     end_s = time.monotonic() + GRACE_S
     for hand in hands:
         with suppress(subprocess.TimeoutExpired):
@@ -106,11 +100,8 @@ class _Hand:
     """One worker process."""
 
     def __init__(self, lock: int | None) -> None:
-        root = Path(__file__).resolve().parents[2]
-        code = f"import sys; sys.path.append({str(root)!r}); from kinebeat.batch.worker import main; main()"
-        # A plain child process, not one of `multiprocessing`: a script without a `__main__` guard can call this.
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-P", "-W", "ignore", "-c", code],
+            command("kinebeat.batch.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 from kinebeat.batch.work import OWN_FOLDER, WORK
 from kinebeat.errors import OutputError
-from kinebeat.files import check_folder
+from kinebeat.files import check_folder, held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,41 +35,15 @@ def opened(out: Path) -> Iterator[int]:
     own = out / OWN_FOLDER
     try:
         own.mkdir(parents=True, exist_ok=True)
-        lock = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise OutputError(out, f"cannot be written in ({error.strerror})", "write elsewhere") from error
-    try:
-        _lock(lock, out)
+    remedy = "wait until it has ended, or write elsewhere"
+    with held(out, own / "lock", "another batch is at work in it", remedy, PATIENCE_S) as lock:
         _clear(own)
         try:
             yield lock
         finally:
             _clear(own)
-    finally:
-        os.close(lock)
-
-
-def _lock(lock: int, out: Path) -> None:
-    import fcntl
-
-    end_s = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < end_s:
-                time.sleep(0.1)
-                continue
-            holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-            remedy = "wait until it has ended, or write elsewhere"
-            raise OutputError(out, f"another batch is at work in it (process {holder})", remedy) from None
-        except OSError as error:
-            problem = f"this disk cannot lock files ({error.strerror})"
-            raise OutputError(out, problem, "write to another disk") from error
-        break
-    with contextlib.suppress(OSError):  # on a full disk it is held all the same
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def _clear(own: Path) -> None:

@@ -1,0 +1,157 @@
+"""What a page asks for, from JSON to settings: checked value by value, so that nothing else comes in."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from kinebeat.errors import OptionError
+
+if TYPE_CHECKING:
+    from kinebeat.settings import Settings
+
+    Wish = dict[str, Any]
+
+ORIGINAL = "original"
+DRUMS = "drums"
+QUIETEST_DB, LOUDEST_DB = -40.0, 6.0
+LARGEST_SEED = 2**31 - 1
+LONGEST_TEXT = 40
+MOST_TRANSPOSED = 48
+DEFAULT: Wish = {
+    "tempo_bpm": None,
+    "density": 1.0,
+    "kit": "standard",
+    "seed": 0,
+    "instruments": [],
+    "key": None,
+    "edits": [],
+    "levels": {},
+}
+
+
+def checked_wish(asked: Any, most_edits: int) -> Wish:
+    """The settings of a variant, complete and within what they may be; what is not named is as usual.
+
+    Args:
+        asked: JSON of a page.
+        most_edits: how many there may be.
+
+    Raises:
+        OptionError: it is not what settings look like.
+    """
+    wish = DEFAULT | _object(asked, DEFAULT, "settings")
+    tempo = wish["tempo_bpm"]
+    edits = wish["edits"]
+    if not isinstance(edits, list) or len(edits) > most_edits:
+        raise OptionError(f"edits: expected a list of at most {most_edits}; forget some")
+    instruments = wish["instruments"]
+    if not isinstance(instruments, list) or not all(isinstance(name, str) for name in instruments):
+        raise OptionError("instruments: expected a list of names; choose among those shown")
+    kept: Wish = {
+        "tempo_bpm": None if tempo is None else _number(tempo, "tempo", 10, 1000),
+        "density": _number(wish["density"], "density", 0, 10),
+        "kit": _text(wish["kit"], "kit"),
+        "seed": _whole(wish["seed"], "seed", 0, LARGEST_SEED),
+        "instruments": [_text(name, "instrument") for name in instruments],
+        "key": None if wish["key"] is None else _text(wish["key"], "key"),
+        "edits": [_edit(edit) for edit in edits],
+        "levels": checked_levels(wish["levels"]),
+    }
+    from kinebeat.beats.tracking import check_tempo
+    from kinebeat.settings import checked
+
+    if kept["tempo_bpm"] is not None:
+        check_tempo(kept["tempo_bpm"])
+    kept["key"] = checked(settings_of(kept)).key
+    return kept
+
+
+def checked_levels(asked: Any) -> dict[str, float | None]:
+    """Levels by track in dB, None for one that is mute.
+
+    Raises:
+        OptionError: they are not.
+    """
+    from kinebeat.score import SEATS
+
+    names = {ORIGINAL, DRUMS, *SEATS}
+    levels = {ORIGINAL: None, DRUMS: 0.0, **dict.fromkeys(SEATS, 0.0)} | _object(asked, names, "levels")
+    return {
+        name: None if level is None else _number(level, f"level of {name}", QUIETEST_DB, LOUDEST_DB)
+        for name, level in levels.items()
+    }
+
+
+def settings_of(wish: Wish) -> Settings:
+    """A checked wish as the pipeline takes it."""
+    from kinebeat.edits import Edit
+    from kinebeat.settings import Settings
+
+    return Settings(
+        tempo_bpm=wish["tempo_bpm"],
+        density=wish["density"],
+        kit=wish["kit"],
+        seed=wish["seed"],
+        instruments=tuple(wish["instruments"]),
+        key=wish["key"],
+        edits=tuple(Edit(edit["what"], edit["at_s"], edit["to_s"]) for edit in wish["edits"]),
+    )
+
+
+def checked_performance(asked: dict[str, str]) -> Wish:
+    """What is asked of a performance, from the words of an address.
+
+    Raises:
+        OptionError: an option is outside what it may be.
+    """
+    from kinebeat.performance.instruments import INSTRUMENTS
+    from kinebeat.performance.pipeline import Settings, checked
+
+    transpose = asked.get("transpose") or "0"
+    if not transpose.lstrip("+-").isdecimal() or len(transpose) > len("-48"):
+        raise OptionError("transpose: expected semitones; give a whole number")
+    instrument = asked.get("instrument") or "piano"
+    if instrument not in INSTRUMENTS:
+        raise OptionError("there is no such instrument; choose among those shown")
+    sound, key = asked.get("sound") or None, asked.get("key") or None
+    if key is not None:
+        _text(key, "key")
+    settings = checked(Settings(int(transpose), key, sound))
+    return {"instrument": instrument, "transpose": settings.transpose, "key": settings.key, "sound": settings.sound}
+
+
+def _edit(edit: Any) -> Wish:
+    told = _object(edit, {"what", "at_s", "to_s"}, "an edit")
+    if told.get("what") not in ("beat", "accent"):
+        raise OptionError("an edit is of a beat or an accent; choose one of them")
+    times = {name: told.get(name) for name in ("at_s", "to_s")}
+    return {
+        "what": told["what"],
+        **{name: None if time is None else _number(time, name, -60, 1e6) for name, time in times.items()},
+    }
+
+
+def _object(asked: Any, names: Any, what: str) -> Wish:
+    if not isinstance(asked, dict) or not set(asked) <= set(names):
+        raise OptionError(f"{what}: expected {', '.join(sorted(names))}; leave out what is not among them")
+    return asked
+
+
+def _number(value: Any, what: str, least: float, most: float) -> float:
+    right = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not right or not math.isfinite(value) or not least <= value <= most:
+        raise OptionError(f"{what}: expected {least:g} to {most:g}; choose another value")
+    return float(value)
+
+
+def _whole(value: Any, what: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise OptionError(f"{what}: expected a whole number from {least} to {most}; choose another")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT:
+        raise OptionError(f"{what}: expected a short text; choose another")
+    return value

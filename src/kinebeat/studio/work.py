@@ -1,0 +1,118 @@
+"""What both workers of the studio share: errors in words for the page, and sound as the page takes it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kinebeat.errors import InputError, KinebeatError, OutputError
+from kinebeat.studio.folders import JobFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    Message = dict[str, Any]
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+DEFECT = "something went wrong in Kinebeat itself"
+DEFECT_REMEDY = "try again; if it happens again, please report it with the clip"
+
+
+def answer(do: Callable[[Message], Message], order: Message, plain_name: str = "the clip") -> Message:
+    """Carry out an order; whatever happens, there is an answer without a path or a traceback in it.
+
+    Args:
+        do: carries it out.
+        order: what is to be done; the folders in it are not told.
+        plain_name: what stands for a path.
+    """
+    try:
+        return {"answer": do(order)}
+    except KinebeatError as error:
+        problem, remedy = words(error)
+        cause = error.__cause__
+        full = isinstance(error, OutputError) and isinstance(cause, OSError) and cause.errno in NO_ROOM
+    except MemoryError:
+        problem, remedy, full = "there is not enough memory for it", "use a shorter or smaller video", False
+    except OSError as error:
+        full = error.errno in NO_ROOM
+        problem = "the studio's disk is full" if full else DEFECT
+        remedy = "remove jobs that are no longer needed" if full else DEFECT_REMEDY
+    except Exception:
+        problem, remedy, full = DEFECT, DEFECT_REMEDY, False
+    told = {"problem": plain(problem, order, plain_name), "remedy": plain(remedy, order, plain_name), "full": full}
+    return {"refused": told}
+
+
+def words(error: KinebeatError) -> tuple[str, str]:
+    """Problem and remedy of an error."""
+    if isinstance(error, InputError):
+        return error.problem, error.remedy
+    problem, _, remedy = str(error).rpartition("; ")
+    return (problem, remedy) if problem else (remedy, "choose another value")
+
+
+def plain(text: str, order: Message, name: str = "the clip") -> str:
+    """A text without the folders that an order names."""
+    for key in ("source", "folder"):
+        path = str(order.get(key) or "")
+        if path:
+            text = text.replace(path, name).replace(os.path.realpath(path), name)
+    return text
+
+
+def write_pcm(blocks: Iterable[NDArray[np.float32]], path: Path) -> None:
+    """Write sound as the page takes it: 16 bits, 48 kHz, stereo, without a head; whole or not at all."""
+    from kinebeat.files import atomic_output
+
+    with atomic_output(path) as temporary, temporary.open("wb") as file:
+        for block in blocks:
+            file.write(as_pcm(block))
+
+
+def as_pcm(block: NDArray[np.float32]) -> bytes:
+    """(N, 2) float32 in [-1, 1] as 16-bit samples; what is beyond is cut off."""
+    samples: NDArray[np.int16] = np.round(np.clip(block, -1, 1) * 32767).astype("<i2")
+    return samples.tobytes()
+
+
+def step_back(by: int) -> None:
+    """Let others go first: this process yields to whoever needs the processor now.
+
+    A session of its own may be a scheduling group of its own, in which niceness counts for nothing; then the group is
+    told.
+    """
+    os.nice(by)
+    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:  # noqa: PTH123  no file
+        group.write(str(by))
+
+
+def folder_of(order: Message) -> JobFolder:
+    """The folder of the job that an order is about."""
+    return JobFolder(Path(order["folder"]))
+
+
+def hide_paths(report: Path, name: str) -> None:
+    """Put the user's name for the clip in the place of where the studio keeps it.
+
+    Args:
+        report: a JSON file, changed in place.
+        name: of the clip.
+    """
+    content = json.loads(report.read_text(encoding="utf-8"))
+    source = content["source"]
+    content["source"] = name
+    font = content.get("settings", {}).get("soundfont")
+    if font is not None:
+        content["settings"]["soundfont"] = Path(font).name
+    text = json.dumps(content, indent=1, allow_nan=False)
+    text = text.replace(json.dumps(source)[1:-1], json.dumps(name)[1:-1])  # in the warnings
+    report.write_text(text + "\n", encoding="utf-8")
