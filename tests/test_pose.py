@@ -14,7 +14,7 @@ import pytest
 from kinebeat import skeleton
 from kinebeat.errors import InputError, KinebeatError
 from kinebeat.pose import filter as joint_filter
-from kinebeat.pose import mediapipe_pose, pool, read_pose
+from kinebeat.pose import mediapipe_pose, processes, read_pose
 from kinebeat.pose.mediapipe_pose import RawPose, find_landmarks
 from kinebeat.puppet import Dance, puppet_pose
 from kinebeat.video_in import frames
@@ -183,7 +183,7 @@ def test_a_worker_that_dies_is_told(puppet_clip: tuple[Path, Dance], monkeypatch
         started.append(process)
         return process
 
-    monkeypatch.setattr(pool.subprocess, "Popen", start)
+    monkeypatch.setattr(processes.subprocess, "Popen", start)
     with pytest.raises(KinebeatError, match="worker"):
         find_landmarks(puppet_clip[0], workers=2)
     assert all(process.poll() is not None for process in started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from kinebeat.pose.mediapipe_pose import BLEND, WARM_UP, find_landmarks
 from kinebeat.pose.pool import Answer, Job, Pool
+from kinebeat.pose.processes import PoseWorkers
 from kinebeat.pose.worker import THUMB_BYTES, SlotShape
 from kinebeat.video_in import frames, raw_frames
 
@@ -35,8 +37,8 @@ def two_people(
 def test_whoever_is_pointed_at_is_followed(two_people: Path) -> None:
     stored = list(raw_frames(two_people))[:8]
     _, frame, (width, height), turns = stored[0]
-    pool = Pool(1, SlotShape(8, width, height, turns))
-    try:
+    shape = SlotShape(8, width, height, turns)
+    with PoseWorkers(1) as workers, closing(Pool(workers, 1, shape)) as pool:
         slot = pool.free_slot()
         assert slot is not None
         for i, (_, frame, _, _) in enumerate(stored):
@@ -48,8 +50,6 @@ def test_whoever_is_pointed_at_is_followed(two_people: Path) -> None:
             assert np.isfinite(poses).all()
             # he is pointed at in the first pictures alone, and followed from there
             np.testing.assert_allclose(np.median(poses[..., 0], axis=1), middle, atol=0.06)
-    finally:
-        pool.close()
 
 
 def test_a_stop_while_the_workers_start_ends_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +65,12 @@ def test_a_stop_while_the_workers_start_ends_them_all(monkeypatch: pytest.Monkey
                 raise KeyboardInterrupt
 
     monkeypatch.setattr("kinebeat.pose.pool.threading.Thread", Stopped)
-    with pytest.raises(KeyboardInterrupt):
-        Pool(3, SlotShape(4, 64, 64, 0))
+    with PoseWorkers(3) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            Pool(workers, 3, SlotShape(4, 64, 64, 0))
+        processes, _ = workers.take(3, "body")  # they can be had again: the stop has given them back
+        workers.give_back()
+    assert all(worker.process.poll() is not None for worker in processes)
     for thread in started:
         thread.join(timeout=20)
     assert [thread.is_alive() for thread in started] == [False, False]

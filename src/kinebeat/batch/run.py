@@ -99,7 +99,7 @@ def run_batch(
         orders = batch.orders(redo)
         if ray is None:
             from kinebeat.batch.crew import local_outcomes
-            from kinebeat.pose.chunks import usable_cores
+            from kinebeat.pose.processes import usable_cores
 
             outcomes = local_outcomes(orders, workers=workers or usable_cores(), lock=lock, limit_s=limit_s)
         else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.pose.mediapipe_musician import RawMusician
+    from kinebeat.pose.processes import Workers
 
 LAYOUT = "body25_hands"
 BODY_JOINTS, HAND_JOINTS = 25, 21
@@ -79,7 +80,7 @@ class Performer:
 def read_performer(
     source: str | Path,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     least_step_s: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> Performer:
@@ -87,7 +88,8 @@ def read_performer(
 
     Args:
         source: a video, or an `.npz` of keypoints (see `kinebeat.pose.load_pose`), which are taken as they are.
-        workers: processes for a video; None takes the usable cores, 8 at most. The result does not depend on it.
+        workers: processes for a video, or kept ones; None takes the usable cores, 8 at most. The result does not depend
+            on it.
         least_step_s: pictures of a video that are nearer in time than this to the last one looked at are left out.
         progress: called with the share done, 0 to 1.
 

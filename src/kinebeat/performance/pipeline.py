@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kinebeat.performance.keyboard import Keyboard
     from kinebeat.performance.keypoints import Performer
     from kinebeat.performance.notes import Notes
+    from kinebeat.pose.processes import Workers
     from kinebeat.score import Score
     from kinebeat.video_in import VideoInfo
 
@@ -152,7 +153,7 @@ def perform(
     sound: str | None = None,
     soundfont: str | Path | None = None,
     pose: str | Path | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Performance:
@@ -166,7 +167,8 @@ def perform(
         sound: another instrument to sound it with.
         soundfont: path of an .sf2 file.
         pose: keypoints to use with a video instead of looking for them.
-        workers: processes that look for hands and body; all cores if None.
+        workers: processes that look for hands and body, or kept ones (`kinebeat.pose.processes.PoseWorkers`); all cores
+            if None.
         seed: the one source of chance.
         progress: called with the stage and the share of it that is done.
 

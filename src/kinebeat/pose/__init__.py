@@ -10,13 +10,15 @@ from kinebeat.pose.track import PoseTrack
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kinebeat.pose.processes import Workers
+
 __all__ = ["PoseTrack", "is_keypoints", "load_pose", "read_pose", "save_pose"]
 
 
 def read_pose(
     source: str | Path,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     fps: float = 30.0,
     progress: Callable[[float], None] | None = None,
 ) -> PoseTrack:
@@ -24,7 +26,8 @@ def read_pose(
 
     Args:
         source: a video, an `.npz` of keypoints (see `load_pose`), or a folder of OpenPose JSON files.
-        workers: processes for a video; None takes the usable cores, 8 at most. The result does not depend on it.
+        workers: processes for a video, or kept ones (`kinebeat.pose.processes.PoseWorkers`); None takes the usable
+            cores, 8 at most. The result does not depend on it.
         fps: frame rate of a folder of OpenPose JSON, which has no timestamps.
         progress: called with the share done, 0 to 1.
 

@@ -7,7 +7,6 @@ whatever the number of processes, and so is the memory, whatever the length.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +15,7 @@ import numpy as np
 
 from kinebeat import video_in
 from kinebeat.pose.pool import Answer, Box, Job, Pool
+from kinebeat.pose.processes import PoseWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
+    from kinebeat.pose.processes import Workers
     from kinebeat.pose.worker import SlotShape
 
 # Pictures per chunk, and how many of the chunk before are seen again. Fixed, never a function of the machine.
@@ -30,7 +31,6 @@ CHUNK, WARM_UP = 72, 4
 # Longer side of the pictures MediaPipe sees. It looks at bodies and hands in 256 pixels, so more gives little; 720p
 # needs no scaling, which costs more than the pixels it saves.
 PICTURE_SIDE = 1280
-_MAX_WORKERS = 8
 
 
 class Joined(Protocol):
@@ -60,20 +60,13 @@ class Dealing:
     least_step_s: float = 0.0
 
 
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def deal(
     info: video_in.VideoInfo,
     dealing: Dealing,
     shape_of: Callable[[int, int, int, int], SlotShape],
     joined: Joined,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[float], None] | None = None,
 ) -> NDArray[np.float64]:
     """Have a video analysed, chunk by chunk.
@@ -83,7 +76,8 @@ def deal(
         dealing: how it is dealt out.
         shape_of: the slots, from their number of pictures, the stored width and height, and the quarter turns.
         joined: takes the answers, in order.
-        workers: processes; None takes the usable cores, 8 at most. The result does not depend on it.
+        workers: processes for this video, or kept ones; None takes the usable cores, 8 at most. The result does not
+            depend on it.
         progress: called with the share done, 0 to 1, from the calling thread.
 
     Returns:
@@ -93,16 +87,34 @@ def deal(
         InputError: the video cannot be used.
         KinebeatError: a worker process failed.
     """
+    if isinstance(workers, PoseWorkers):
+        times_s = _dealt(info, dealing, shape_of, joined, workers, progress)
+    else:
+        with PoseWorkers(workers) as own:
+            times_s = _dealt(info, dealing, shape_of, joined, own, progress)
+    if progress is not None:
+        progress(1.0)
+    return np.array(times_s)
+
+
+def _dealt(
+    info: video_in.VideoInfo,
+    dealing: Dealing,
+    shape_of: Callable[[int, int, int, int], SlotShape],
+    joined: Joined,
+    workers: PoseWorkers,
+    progress: Callable[[float], None] | None,
+) -> list[float]:
+    """Have kept processes analyse a video; the seconds of its pictures."""
     expected = info.frames_estimate
     if dealing.least_step_s > 0:
         expected = min(expected, ceil(info.duration_s / dealing.least_step_s))
-    wanted = min(usable_cores(), _MAX_WORKERS) if workers is None else max(1, workers)
-    if expected:
-        wanted = min(wanted, ceil(expected / dealing.chunk))
+    size = min(workers.count, ceil(expected / dealing.chunk)) if expected else workers.count
     pool: Pool | None = None
     times_s: list[float] = []
     waiting: dict[int, Answer] = {}
     sent = done = 0
+    whole = False
 
     def take(pool: Pool) -> None:
         """Wait for an answer and join those whose turn it is."""
@@ -128,7 +140,7 @@ def deal(
             info.path, max_side=PICTURE_SIDE, least_step_s=dealing.least_step_s
         ):
             if pool is None:
-                pool = Pool(wanted, shape_of(dealing.chunk + dealing.warm_up, width, height, turns))
+                pool = Pool(workers, size, shape_of(dealing.chunk + dealing.warm_up, width, height, turns))
             if filled == 0:
                 while (free := pool.free_slot()) is None:
                     take(pool)
@@ -150,12 +162,11 @@ def deal(
             sent += 1
         while pool is not None and done < sent:
             take(pool)
+        whole = True
     finally:
         if pool is not None:
-            pool.close()
-    if progress is not None:
-        progress(1.0)
-    return np.array(times_s)
+            pool.close(whole=whole)
+    return times_s
 
 
 def _store(frame: VideoFrame, into: NDArray[np.uint8], width: int, height: int) -> None:

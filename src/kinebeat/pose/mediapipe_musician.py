@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kinebeat.pose.processes import Workers
+
 CHUNK = chunks.CHUNK
 # Pictures nearer in time than this are left out: thirty a second tell when a finger comes down.
 LEAST_STEP_S = 0.031
@@ -58,7 +60,7 @@ class RawMusician:
 def find_musician(
     path: str | Path,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     least_step_s: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> RawMusician:
@@ -66,7 +68,8 @@ def find_musician(
 
     Args:
         path: a video file.
-        workers: processes; None takes the usable cores, 8 at most. The result does not depend on it.
+        workers: processes for this video, or kept ones; None takes the usable cores, 8 at most. The result does not
+            depend on it.
         least_step_s: pictures nearer in time than this to the last one looked at are left out; `LEAST_STEP_S` at least.
         progress: called with the share done, 0 to 1, from the calling thread.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kinebeat.pose.pool import Answer, Box
+    from kinebeat.pose.processes import Workers
 
 CHUNK, WARM_UP = chunks.CHUNK, chunks.WARM_UP
 # The last of the warm-up pictures are mixed with what the chunk before says of them. Its first two follow the
@@ -56,13 +57,14 @@ class RawPose:
 
 
 def find_landmarks(
-    path: str | Path, *, workers: int | None = None, progress: Callable[[float], None] | None = None
+    path: str | Path, *, workers: Workers = None, progress: Callable[[float], None] | None = None
 ) -> RawPose:
     """Run MediaPipe Pose over a video.
 
     Args:
         path: a video file.
-        workers: processes; None takes the usable cores, 8 at most. The result does not depend on it.
+        workers: processes for this video, or kept ones; None takes the usable cores, 8 at most. The result does not
+            depend on it.
         progress: called with the share done, 0 to 1, from the calling thread.
 
     Returns:

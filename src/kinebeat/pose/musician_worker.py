@@ -13,14 +13,14 @@ import numpy as np
 
 from kinebeat.pose.hand_follower import HAND_POINTS, HandFollower, distinct, follow, hands_in
 from kinebeat.pose.hand_region import search_regions
-from kinebeat.pose.worker import LANDMARKS, LOOK_FRAMES, new_scenes, only, upright_rgb
+from kinebeat.pose.worker import BLACK, LANDMARKS, LOOK_FRAMES, new_scenes, only, upright_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from kinebeat.pose.worker import Find, SlotShape, SlotViews
+    from kinebeat.pose.worker import Find, SlotViews
 
     Picture = Callable[[int], NDArray[np.uint8]]
 
@@ -57,16 +57,21 @@ class Body(NamedTuple):
 
 
 class BodyFollower:
-    """MediaPipe Pose, which follows one body and can be made to forget it."""
+    """MediaPipe Pose, which follows one body and can be made to forget it.
 
-    def __init__(self, graph: Any, blank: NDArray[np.uint8]) -> None:
-        self._graph, self._blank = graph, blank
+    Attributes:
+        blank: a picture with nobody in it, in the size of the others.
+        following: whether there is a body that it follows.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self._graph, self.blank = graph, BLACK
         self.following = False
 
     def forget(self) -> None:
         """Start afresh; see `kinebeat.pose.worker.body_finder`."""
         if self.following:
-            self._graph.process(self._blank)
+            self._graph.process(self.blank)
         self.following = False
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
@@ -76,21 +81,26 @@ class BodyFollower:
         return np.array([(p.x, p.y, p.visibility) for p in found.landmark], np.float32) if self.following else None
 
 
-def musician_finder(shape: SlotShape) -> Find:
+def musician_finder() -> Find:
     """Load MediaPipe Hands and Pose and return the function that fills in one slot's answers."""
     import cv2
     from mediapipe.python.solutions.hands import Hands
     from mediapipe.python.solutions.pose import Pose
 
     cv2.setNumThreads(1)
-    blank = shape.blank()
-    size = np.array([blank.shape[1], blank.shape[0]])
-    followers = [HandFollower(Hands(max_num_hands=1, min_detection_confidence=_LEAST_PALM)) for _ in range(HANDS)]
+    hands = [Hands(max_num_hands=1, min_detection_confidence=_LEAST_PALM) for _ in range(HANDS)]
     counting = Hands(static_image_mode=True, max_num_hands=COUNTED_HANDS, min_detection_confidence=_LEAST_PALM)
-    pose = BodyFollower(Pose(model_complexity=1, smooth_landmarks=False), blank)
+    body = Pose(model_complexity=1, smooth_landmarks=False)
+    for graph in (*hands, counting, body):
+        graph.process(BLACK)  # see `kinebeat.pose.worker.body_finder`
+    followers = [HandFollower(graph) for graph in hands]
+    pose = BodyFollower(body)
 
     def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
-        marks = new_scenes(cv2, slot, frames, shape)
+        shape = slot.shape
+        pose.blank = shape.blank()
+        size = np.array([pose.blank.shape[1], pose.blank.shape[0]])
+        marks = new_scenes(cv2, slot, frames)
         poses = slot.poses[:frames]
         poses[:] = np.nan
 

@@ -1,4 +1,4 @@
-"""The pool of worker processes that look for poses, and the memory shared with them."""
+"""The chunks of one clip, dealt to the processes that look at them through memory shared with them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import json
 import mmap
 import os
 import queue
-import subprocess
-import sys
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from itertools import count
 from typing import TYPE_CHECKING
 
 from kinebeat.errors import KinebeatError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from kinebeat.pose.processes import PoseWorkers
     from kinebeat.pose.worker import SlotShape, SlotViews
 
 Box = tuple[float, float, float, float]
+_CLIPS = count()
 
 
 @dataclass(frozen=True)
@@ -64,40 +64,34 @@ class Answer:
 
 
 class Pool:
-    """Worker processes and the memory shared with them.
+    """One clip's chunks and the processes that look at them.
 
-    The processes are plain child processes rather than `multiprocessing` ones, so that a script without a
-    `__main__` guard can call this, and the memory is anonymous, so that nothing is left behind however this ends.
+    Args:
+        workers: whose processes they are; nobody else may use them before `close`.
+        size: how many of them.
+        shape: of the slots, one more than there are processes.
+
+    Raises:
+        KinebeatError: the workers are at work on another clip.
     """
 
-    def __init__(self, workers: int, shape: SlotShape) -> None:
-        slots = workers + 1
-        size = slots * shape.slot_bytes
+    def __init__(self, workers: PoseWorkers, size: int, shape: SlotShape) -> None:
+        slots = size + 1
+        self._workers = workers
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer | str] = queue.SimpleQueue()
-        self._processes: list[subprocess.Popen[str]] = []
         self._threads: list[threading.Thread] = []
-        self._fd = _anonymous_memory(size)
-        block = mmap.mmap(self._fd, size)
-        self.views: list[SlotViews] = [shape.views(block, slot) for slot in range(slots)]
+        self._layout = {"clip": next(_CLIPS), "slots": slots, "shape": asdict(shape)}
         self._idle_slots = list(range(slots))
-        order = json.dumps({"fd": self._fd, "slots": slots, "shape": asdict(shape)})
-        root = Path(__file__).resolve().parents[2]
-        code = f"import sys; sys.path.append({str(root)!r}); from kinebeat.pose.worker import main; main()"
+        self._size = size
+        self.views: list[SlotViews] = []
+        taken, fd = workers.take(size, shape.finder)
         try:
-            for _ in range(workers):
-                process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                    [sys.executable, "-P", "-W", "ignore", "-c", code, order],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(self._fd,),
-                    text=True,
-                    # Ctrl-C in a terminal goes to the whole group: this process ends the workers itself.
-                    start_new_session=True,
-                )
-                self._processes.append(process)
-                thread = threading.Thread(target=self._serve, args=(process,), daemon=True)
+            os.ftruncate(fd, slots * shape.slot_bytes)
+            block = mmap.mmap(fd, slots * shape.slot_bytes)
+            self.views = [shape.views(block, slot) for slot in range(slots)]
+            for worker in taken:
+                thread = threading.Thread(target=self._serve, args=(worker.process,), daemon=True)
                 thread.start()
                 self._threads.append(thread)
         except BaseException:
@@ -127,32 +121,27 @@ class Pool:
             raise KinebeatError(f"the pose worker process failed ({answer}); try fewer workers")
         return answer
 
-    def close(self) -> None:
-        """End the processes and let go of the memory."""
+    def close(self, *, whole: bool = False) -> None:
+        """Give the processes back.
+
+        Args:
+            whole: whether all answers have been taken; if not, the processes, which may be at work, are ended.
+        """
         # One for every thread that may wait: a signal may have come before the last was noted down.
-        for _ in self._processes:
+        for _ in range(self._size):
             self._jobs.put(None)
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait()
+        if not whole:
+            self._workers.stop()
         for thread in self._threads:
             thread.join()
-        for process in self._processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):
-                        pipe.close()
         self.views = []
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._workers.give_back()
 
     def _serve(self, process: subprocess.Popen[str]) -> None:
         """Thread: pass jobs to one process and its answers back."""
         for job in self._requests():
             try:
-                reply = _ask(process, job)
+                reply = self._ask(process, job)
             except (OSError, ValueError):
                 reply = {}
             if "slot" not in reply:
@@ -166,26 +155,14 @@ class Pool:
         while (job := self._jobs.get()) is not None:
             yield job
 
-
-def _ask(process: subprocess.Popen[str], job: Job) -> dict[str, object]:
-    """Send one job and wait for the answer; empty where the process has ended."""
-    if process.stdin is None or process.stdout is None:
-        return {}
-    with suppress(BrokenPipeError):  # it may have said why before it ended
-        order = {"slot": job.slot, "frames": job.frames, "look_in": job.look_in}
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.flush()
-    line = process.stdout.readline()
-    reply: dict[str, object] = json.loads(line) if line else {}
-    return reply
-
-
-def _anonymous_memory(size: int) -> int:
-    """File descriptor of memory without a name: it is gone with the last process that holds it."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("kinebeat")
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.truncate(fd, size)
-    return fd
+    def _ask(self, process: subprocess.Popen[str], job: Job) -> dict[str, object]:
+        """Send one job and wait for the answer; empty where the process has ended."""
+        if process.stdin is None or process.stdout is None:
+            return {}
+        with suppress(BrokenPipeError):  # it may have said why before it ended
+            order = {**self._layout, "slot": job.slot, "frames": job.frames, "look_in": job.look_in}
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        reply: dict[str, object] = json.loads(line) if line else {}
+        return reply

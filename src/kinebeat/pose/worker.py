@@ -1,9 +1,9 @@
 """The process that runs MediaPipe: one process keeps one core busy.
 
-`python -c "...; main()"` is started by `kinebeat.pose.mediapipe_pose`, which shares one block of memory with it. A
-line of JSON on standard input names a slot of that block, in which the pictures of a chunk lie; the answers are
-written into the same slot and a line goes back. At the end of its input the process ends, so none outlives its
-parent.
+`python -c "...; main()"` is started by `kinebeat.pose.processes`, which shares memory with it. A line of JSON on
+standard input says how the memory is laid out for a clip and names the slot in which the pictures of a chunk lie; the
+answers are written into the same slot and a line goes back. At the end of its input the process ends, so none outlives
+its parent.
 
 Each chunk is treated as if MediaPipe had seen nothing before it: its result depends on its pictures alone.
 """
@@ -31,6 +31,7 @@ THUMB_BYTES = THUMB_SIDE**2 + 2 * THUMB_CHROMA_SIDE**2
 # Mean change of the small luma picture (of 255) from which MediaPipe's tracking starts afresh. Starting afresh costs
 # one frame's time and nothing else, so this is low.
 _FRESH_START_CHANGE = 25.0
+BLACK = np.zeros((64, 64, 3), np.uint8)
 # In how many pictures, at most, a person is looked for in one place only.
 LOOK_FRAMES = 4
 # Standard deviation of the small luma picture under which nothing can be seen: black, a fade, a covered lens.
@@ -84,6 +85,7 @@ class SlotShape:
         at += pictures.nbytes
         thumbs = np.frombuffer(block, np.uint8, self.frames * THUMB_BYTES, at)
         return SlotViews(
+            self,
             poses.reshape(self.frames, self.points, 3),
             pictures.reshape(self.frames, self.height * 3 // 2, self.width),
             thumbs.reshape(self.frames, THUMB_BYTES),
@@ -95,12 +97,14 @@ class SlotViews:
     """One slot.
 
     Attributes:
+        shape: what lies in it.
         poses: (N, P, 3) float32, x and y as shares of the upright picture's width and height, visibility; NaN
             where nobody was found. The first 33 points are the body's; what follows is for each finder to say.
         pictures: (N, height * 3 / 2, width) uint8, yuv420p as stored.
         thumbs: (N, THUMB_BYTES) uint8, the small luma picture and the two small chroma pictures.
     """
 
+    shape: SlotShape
     poses: NDArray[np.float32]
     pictures: NDArray[np.uint8]
     thumbs: NDArray[np.uint8]
@@ -114,27 +118,36 @@ class Find(Protocol):
 
 
 def main() -> None:
-    """Answer chunks until the input ends. Arguments: file descriptor, slots and the `SlotShape` as JSON."""
-    order = json.loads(sys.argv[1])
+    """Answer chunks until the input ends. Arguments: file descriptor of the shared memory, and a key of `FINDERS`.
+
+    An order names the clip, the number of slots and their `SlotShape`, and in which slot how many pictures lie.
+    """
     # The libraries below write to both standard streams, past Python: keep a private way back to the parent.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    shape = SlotShape(**order["shape"])
-    block = mmap.mmap(order["fd"], order["slots"] * shape.slot_bytes)
-    slots = [shape.views(block, slot) for slot in range(order["slots"])]
+    clip: int | None = None
+    slots: list[SlotViews] = []
     try:
-        find = _finder(shape)
+        find = _finder(sys.argv[2])
         for line in sys.stdin:
-            job = json.loads(line)
-            find(slots[job["slot"]], job["frames"], job["look_in"])
-            answers.write(json.dumps({"slot": job["slot"]}) + "\n")
+            order = json.loads(line)
+            if order["clip"] != clip:
+                clip, slots = order["clip"], _slots(int(sys.argv[1]), order["slots"], SlotShape(**order["shape"]))
+            find(slots[order["slot"]], order["frames"], order["look_in"])
+            answers.write(json.dumps({"slot": order["slot"]}) + "\n")
     except Exception as error:  # whatever it is, the parent must hear of it
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
 
 
-def body_finder(shape: SlotShape) -> Find:
+def _slots(fd: int, count: int, shape: SlotShape) -> list[SlotViews]:
+    """Arrays onto the shared memory."""
+    block = mmap.mmap(fd, count * shape.slot_bytes)
+    return [shape.views(block, slot) for slot in range(count)]
+
+
+def body_finder() -> Find:
     """Load MediaPipe Pose and return the function that fills in one slot's answers."""
     import cv2
     from mediapipe.python.solutions.pose import Pose
@@ -142,18 +155,20 @@ def body_finder(shape: SlotShape) -> Find:
     cv2.setNumThreads(1)
     # MediaPipe's own smoothing of landmarks is causal, so it lags: ours comes later and does not.
     pose = Pose(model_complexity=1, smooth_landmarks=False)
-    blank = shape.blank()
+    # With its first picture MediaPipe makes its networks ready: better before somebody waits for it.
+    pose.process(BLACK)
     tracking = False
 
     def find(slot: SlotViews, frames: int, look_in: list[float] | None) -> None:
         nonlocal tracking
-        fresh = new_scenes(cv2, slot, frames, shape)
+        shape = slot.shape
+        fresh = new_scenes(cv2, slot, frames)
         slot.poses[:frames] = np.nan
         for i in np.flatnonzero(fresh >= 0).tolist():
             if fresh[i] and tracking:
                 # A picture with nobody in it makes MediaPipe forget whom it followed. Measured to give the same
                 # numbers, bit for bit, as a new graph, in a tenth of the time.
-                pose.process(blank)
+                pose.process(shape.blank())
                 tracking = False
             rgb = upright_rgb(cv2, slot.pictures[i], shape)
             if look_in is not None and not tracking and i < LOOK_FRAMES:
@@ -170,17 +185,17 @@ FINDERS = {"body": "kinebeat.pose.worker:body_finder", "musician": "kinebeat.pos
 """What can be looked for, and the function that makes its `Find`."""
 
 
-def _finder(shape: SlotShape) -> Find:
+def _finder(name: str) -> Find:
     """Make the function that fills in one slot's answers."""
     # MediaPipe imports these for drawing and recording, which nobody does here; they are half its start-up time.
-    for name in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
-        sys.modules.setdefault(name, types.ModuleType(name))
-    module, function = FINDERS[shape.finder].split(":")
-    find: Find = getattr(importlib.import_module(module), function)(shape)
+    for module in ("matplotlib", "matplotlib.pyplot", "sounddevice"):
+        sys.modules.setdefault(module, types.ModuleType(module))
+    where, function = FINDERS[name].split(":")
+    find: Find = getattr(importlib.import_module(where), function)()
     return find
 
 
-def new_scenes(cv2: Any, slot: SlotViews, frames: int, shape: SlotShape) -> NDArray[np.int8]:
+def new_scenes(cv2: Any, slot: SlotViews, frames: int) -> NDArray[np.int8]:
     """Fill in a slot's small pictures and say where tracking starts afresh.
 
     Returns:
@@ -190,7 +205,7 @@ def new_scenes(cv2: Any, slot: SlotViews, frames: int, shape: SlotShape) -> NDAr
     fresh = True
     before: NDArray[np.float32] | None = None
     for i in range(frames):
-        slot.thumbs[i] = _thumb(cv2, slot.pictures[i], shape)
+        slot.thumbs[i] = _thumb(cv2, slot.pictures[i], slot.shape)
         luma = slot.thumbs[i, : THUMB_SIDE**2].astype(np.float32)
         if before is not None and np.abs(luma - before).mean() > _FRESH_START_CHANGE:
             fresh = True
