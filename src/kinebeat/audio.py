@@ -15,12 +15,13 @@ import numpy as np
 from kinebeat.balance import balanced
 from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import OptionError
+from kinebeat.faders import ORIGINAL, check_faders, faded, summed, track_names
 from kinebeat.levels import HOP_FRAMES, SILENT_LUFS, amplitude, decibels, levels, limit_curve, loudness_lufs, shaped
 from kinebeat.soundfont import SoundFont, open_soundfont
 from kinebeat.synth import BLOCK_S, RATE_HZ, Sampler, missing_programs, render, render_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,6 +74,7 @@ class Mix:
         """One track of the score alone, as it is in the music without the clip's own sound; they add up to it.
 
         With a background they are as they are in the whole mix, and the background is the one after the last track.
+        With faders they are at their levels, as they are before the limiter. Several may be drawn side by side.
         """
         return self._draw_track(track)
 
@@ -88,6 +90,7 @@ def mix(
     clip: str | Path | None = None,
     original: Original = "mute",
     background: Background | None = None,
+    levels_db: Mapping[str, float | None] | None = None,
 ) -> Mix:
     """Mix the music of a score with the clip's own sound or a song; as long as the clip, peak at most `PEAK_DBFS`.
 
@@ -98,13 +101,19 @@ def mix(
         original: "keep" leaves the clip's sound as it is, "duck" lowers it and lowers it further under every
             drum, "mute" leaves it out.
         background: a song that the music joins, `BESIDE_SONG_DB` below it; `clip` is not heard then.
+        levels_db: faders by the names of tracks in lower case, "background" and "original", the clip's own sound; None
+            mutes. A track that is not named stays as it is, the clip's own sound is muted unless it is named. What is
+            too loud together is limited. With faders `original` has to be "mute".
 
     Raises:
         InputError: the soundfont or the clip cannot be used.
-        OptionError: `original` is none of the three.
+        OptionError: `original` is none of the three, or a fader is outside what it may be.
     """
     if original not in get_args(Original):
         raise OptionError(f"original sound {original!r} is unknown; choose one of {', '.join(get_args(Original))}")
+    names = track_names(score, joined=background is not None)
+    if levels_db is not None:
+        check_faders(levels_db, names, original)
     font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
     warnings = missing_programs(score, font)
     score = balanced(score, font)
@@ -119,7 +128,8 @@ def mix(
     if background is not None:
         joined = _joined(score, sampler, background, heard)
         if joined is not None:
-            return replace(joined, warnings=tuple(warnings))
+            joined = replace(joined, warnings=tuple(warnings))
+            return joined if levels_db is None else _at_faders(joined, names, levels_db, None)
         warnings.append(f"{background.path.name} is silent for as long as the clip lasts")
 
     def stem(track: int) -> Blocks:
@@ -136,6 +146,9 @@ def mix(
         lambda: (block * np.float32(gain) for block in music()),
         stem,
     )
+    if levels_db is not None:
+        wanted = clip is not None and levels_db.get(ORIGINAL) is not None
+        return _at_faders(alone, names, levels_db, clip if wanted else None)
     if original == "mute" or clip is None or background is not None:
         return alone
     own = clip_audio(clip, frames)
@@ -156,13 +169,39 @@ def mix(
         for ours, own_block in zip(music(), theirs, strict=True):
             yield ours * np.float32(beside) + own_block
 
-    limit = limit_curve(levels(both(), frames), amplitude(PEAK_DBFS))
+    return replace(_limited(alone, both), gain_db=decibels(beside))
+
+
+def _limited(mixed: Mix, draw: Callable[[], Blocks]) -> Mix:
+    """The same mix with another sound, of which the limiter takes off what is above `PEAK_DBFS`."""
+    raw = levels(draw(), mixed.frames)
+    limit = limit_curve(raw, amplitude(PEAK_DBFS))
+    if (limit == 1).all():
+        return replace(mixed, peak=float(raw.max(initial=0)), _draw=draw)
 
     def limited() -> Blocks:
-        return shaped(both(), limit)
+        return shaped(draw(), limit)
 
-    peak = float(levels(limited(), frames).max(initial=0))
-    return replace(alone, peak=peak, gain_db=decibels(beside), _draw=limited)
+    return replace(mixed, peak=float(levels(limited(), mixed.frames).max(initial=0)), _draw=limited)
+
+
+def _at_faders(
+    mixed: Mix, names: tuple[str, ...], levels_db: Mapping[str, float | None], clip: Path | str | None
+) -> Mix:
+    """A mix whose stems are at other levels, and the clip's own sound beside them if there is a clip."""
+    own = None if clip is None else clip_audio(clip, mixed.frames)
+
+    def stem(track: int) -> Blocks:
+        return faded(mixed.stem(track), levels_db.get(names[track], 0.0))
+
+    def all_of_it() -> Blocks:
+        sounds = [stem(track) for track, name in enumerate(names) if levels_db.get(name, 0.0) is not None]
+        if own is not None:
+            sounds.append(faded(_in_blocks(own.blocks(), mixed.frames), levels_db[ORIGINAL]))
+        return summed(sounds or [faded(mixed.blocks(), None)])
+
+    warnings = mixed.warnings if own is None else (*mixed.warnings, *own.warnings)
+    return replace(_limited(mixed, all_of_it), warnings=warnings, _draw_track=stem)
 
 
 def _joined(score: Score, sampler: Sampler, background: Background, heard: NDArray[np.float32]) -> Mix | None:

@@ -23,7 +23,7 @@ from kinebeat.files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kinebeat.audio import Mix, Original
     from kinebeat.clock import Clock
@@ -200,7 +200,15 @@ def _of_earlier_runs(folder: Path, files: Sequence[Path]) -> list[Path]:
     return [path for path in usual if path not in files and path.is_file()]
 
 
-def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: bool, clock: Clock) -> tuple[str, ...]:
+def save(
+    made: Soundtrack,
+    outputs: Outputs,
+    *,
+    original: Original,
+    overlay: bool,
+    clock: Clock,
+    levels_db: Mapping[str, float | None] | None = None,
+) -> tuple[str, ...]:
     """Write the files that are named; they appear together, or not at all.
 
     Args:
@@ -209,20 +217,25 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
         original: what becomes of the clip's own sound.
         overlay: draw skeleton and hits on the picture.
         clock: times the stages.
+        levels_db: faders, as in `kinebeat.audio.mix`.
 
     Returns:
         Warnings, one line each.
 
     Raises:
         OutputError: a file cannot be written.
-        OptionError: a video is wanted but the source is keypoints alone, or the clip's own sound beside a background.
+        OptionError: a video is wanted but the source is keypoints alone, the clip's own sound beside a background, or a
+            fader is outside what it may be.
     """
     from kinebeat.audio import mix
+    from kinebeat.faders import check_faders, track_names
 
     if outputs.video is not None and made.video is None:
         raise OptionError(f"{made.source} has no picture: a video cannot be written; name a --wav or --midi file")
     background = made.background
     check_original(original, joined=background is not None)
+    if levels_db is not None:
+        check_faders(levels_db, track_names(made.score, joined=background is not None), original)
     others = () if background is None else (BACKGROUND,)
     inputs = [made.source] if background is None else [made.source, background.path]
     players = [*(track.name for track in made.score.tracks), *others]
@@ -233,7 +246,14 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
             with clock.stage("sound"):
                 clip = made.source if made.video is not None and made.video.has_audio else None
                 font = made.settings.soundfont
-                sound = mix(made.score, soundfont=font, clip=clip, original=original, background=background)
+                sound = mix(
+                    made.score,
+                    soundfont=font,
+                    clip=clip,
+                    original=original,
+                    background=background,
+                    levels_db=levels_db,
+                )
         warnings = list(sound.warnings) if sound is not None else []
         with clock.stage("writing") as report:
             warnings += write_music(made.score, sound, outputs, temporary, others=others)
@@ -245,6 +265,7 @@ def save(made: Soundtrack, outputs: Outputs, *, original: Original, overlay: boo
             from kinebeat.report import report as describe
 
             content = describe(made) | {"warnings": [*made.warnings, *warnings], "peak_dbfs": None}
+            content["levels_db"] = None if levels_db is None else dict(levels_db)
             if sound is not None:
                 content["peak_dbfs"] = 20 * math.log10(max(sound.peak, 1e-6))
             temporary[outputs.report].write_text(

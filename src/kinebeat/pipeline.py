@@ -16,7 +16,7 @@ from kinebeat.moments import Moments, find_moments
 from kinebeat.settings import Settings, background_of, checked, each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -156,6 +156,7 @@ class Soundtrack:
         stems: str | Path | None = None,
         original: Original = "mute",
         overlay: bool = False,
+        levels_db: Mapping[str, float | None] | None = None,
         progress: Progress | None = None,
     ) -> tuple[str, ...]:
         """Write the soundtrack; all named files appear, or none.
@@ -170,6 +171,8 @@ class Soundtrack:
                 clip's own sound. A background is one of them.
             original: the clip's own sound: "keep", "duck" or "mute"; with a background there is no other sound.
             overlay: draw skeleton and hits on the picture.
+            levels_db: faders by name ("drums", "piano", "guitar", "background", "original"), in dB, None mutes; the
+                clip's own sound is muted unless it is named. The stems are at their levels too.
             progress: called with the stage and the share of it that is done.
 
         Returns:
@@ -182,7 +185,8 @@ class Soundtrack:
         from kinebeat.outputs import Outputs, save
 
         outputs = Outputs(*(None if p is None else Path(p) for p in (out, midi, wav, plot, report, stems)))
-        return save(self, outputs, original=original, overlay=overlay, clock=Clock(progress, self.seconds))
+        clock = Clock(progress, self.seconds)
+        return save(self, outputs, original=original, overlay=overlay, clock=clock, levels_db=levels_db)
 
 
 def soundtrack(

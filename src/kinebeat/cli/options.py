@@ -56,6 +56,18 @@ BackgroundOption = Annotated[
 BackgroundStartOption = Annotated[
     float, typer.Option(help="Second of the song at which the clip begins; below 0 the song begins so much later.")
 ]
+EditsOption = Annotated[
+    Path | None,
+    typer.Option(help='Beats and accents put by hand: a JSON list of {"what", "at_s", "to_s"}.', show_default=False),
+]
+LevelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=DB",
+        help="Level of drums, piano, guitar, background or original, the clip's own sound: -40 to 6 dB, or off. May be "
+        "given several times.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the data sets.", envvar="KINEBEAT_DATA")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the table here as JSON.")]

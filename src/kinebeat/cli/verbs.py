@@ -12,9 +12,11 @@ from kinebeat.cli.options import (
     KITS_HELP,
     BackgroundOption,
     BackgroundStartOption,
+    EditsOption,
     Instrument,
     KeyOption,
     KitOption,
+    LevelOption,
     Original,
     PlayersOption,
     PoseOption,
@@ -70,6 +72,8 @@ def soundtrack(
     original: Annotated[Original, typer.Option(help="The clip's own sound.")] = Original.MUTE,
     background: BackgroundOption = None,
     background_start: BackgroundStartOption = 0.0,
+    level: LevelOption = None,
+    edits: EditsOption = None,
     pose: PoseOption = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw skeleton and hits on the picture.")] = False,
     variants: Annotated[int, typer.Option(help="Write several, with seeds from --seed on.", min=1, max=99)] = 1,
@@ -80,17 +84,23 @@ def soundtrack(
     """Make a soundtrack whose drums land on the movement, with piano or guitar on top if wanted."""
     from kinebeat import soundtrack as make
     from kinebeat.background import CLIP
-    from kinebeat.outputs import BACKGROUND, Outputs, check_original, check_outputs, default_outputs
+    from kinebeat.edits import load_edits
+    from kinebeat.faders import check_faders, read_levels
+    from kinebeat.outputs import BACKGROUND, DRUMS, Outputs, check_original, check_outputs, default_outputs
 
     check_original(original.value, joined=background is not None)
     instruments = [player.value for player in players or ()]
+    levels_db = read_levels(level) if level else None
+    put_by_hand = () if edits is None else load_edits(edits)
     chosen = Outputs(out, midi, wav, plot, report, stems)
     if out is None:
         chosen = default_outputs(source, chosen)
     numbered = [chosen.numbered(n + 1) if variants > 1 else chosen for n in range(variants)]
     song = None if background in (None, CLIP) else Path(background)
-    inputs = [path for path in (source, pose, soundfont, song) if path is not None]
+    inputs = [path for path in (source, pose, soundfont, song, edits) if path is not None]
     stem_names = instruments if background is None else [*instruments, BACKGROUND]
+    if levels_db is not None:
+        check_faders(levels_db, [DRUMS, *stem_names], original.value)
     for outputs in numbered:
         check_outputs(outputs, inputs, stem_names)
     with progress_bar(quiet) as progress:
@@ -106,6 +116,7 @@ def soundtrack(
             key=key,
             background=background,
             background_start_s=background_start,
+            edits=put_by_hand,
             workers=workers,
             progress=progress,
         )
@@ -122,6 +133,7 @@ def soundtrack(
                 stems=outputs.stems,
                 original=original.value,
                 overlay=overlay,
+                levels_db=levels_db,
                 progress=progress,
             )
             warnings += [line for line in said if line not in warnings]
