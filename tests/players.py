@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accompaniments import RandomModel
+from kinebeat.accompaniment import accompanist
 
 if TYPE_CHECKING:
     import pytest
 
 
+TRAINED = accompanist.shipped_model
+
+
 def invent(patch: pytest.MonkeyPatch) -> None:
     """From now on the accompanist plays at random, by the seed, within its rules."""
-    patch.setattr("kinebeat.accompaniment.accompanist.load", lambda name: {})
-    patch.setattr("kinebeat.accompaniment.accompanist.AccompanimentModel", lambda parts: RandomModel())
+    patch.setattr(accompanist, "shipped_model", RandomModel)
+
+
+def read_music(patch: pytest.MonkeyPatch) -> None:
+    """From now on the accompanist plays as it was trained."""
+    patch.setattr(accompanist, "shipped_model", TRAINED)

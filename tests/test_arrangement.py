@@ -13,7 +13,7 @@ import kinebeat
 from command_line import run
 from kinebeat.errors import InputError, KinebeatError, OptionError, OutputError
 from kinebeat.midi_in import read_drums
-from players import invent
+from players import invent, read_music
 from test_midi_in import beat, write
 
 if TYPE_CHECKING:
@@ -204,12 +204,7 @@ def test_what_is_no_midi_file_is_one_line(tmp_path, capsys):
 
 
 def test_the_trained_model_plays(source, monkeypatch):
-    from kinebeat.accompaniment import accompanist
-    from kinebeat.accompaniment.model import AccompanimentModel
-    from kinebeat.weights import load
-
-    monkeypatch.setattr(accompanist, "load", load)
-    monkeypatch.setattr(accompanist, "AccompanimentModel", AccompanimentModel)
+    read_music(monkeypatch)
     made = kinebeat.accompany(source, ("piano", "guitar"))
     assert all(len(one.time_s) for one in made.score.tracks)
     assert sum(len(one.time_s) for one in made.score.tracks[1:]) > 5

@@ -16,7 +16,7 @@ from kinebeat.errors import OptionError, OutputError
 from kinebeat.outputs import Outputs
 from kinebeat.pose import save_pose
 from movers import frame_times_s, sharp_moves, standing, swing_arms, track
-from players import invent
+from players import invent, read_music
 
 DURATION_S = 9.0
 SEED = 3
@@ -328,12 +328,7 @@ def test_bad_options_exit_with_2_and_write_nothing(words, mover, tmp_path, monke
 
 
 def test_the_trained_model_plays(mover, monkeypatch):
-    from kinebeat.accompaniment import accompanist
-    from kinebeat.accompaniment.model import AccompanimentModel
-    from kinebeat.weights import load
-
-    monkeypatch.setattr(accompanist, "load", load)
-    monkeypatch.setattr(accompanist, "AccompanimentModel", AccompanimentModel)
+    read_music(monkeypatch)
     made = kinebeat.soundtrack(mover, seed=SEED, instruments=("piano", "guitar"))
     assert all(len(one.time_s) for one in made.score.tracks)
     assert sum(len(one.time_s) for one in made.score.tracks[1:]) > 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,11 +78,17 @@ class Accompaniment:
         return begin_s, end_s - begin_s
 
 
+@cache
+def shipped_model() -> AccompanimentModel:
+    """The model as shipped; it keeps no state."""
+    return AccompanimentModel(load(WEIGHT))
+
+
 class Accompanist:
-    """Plays piano and guitar to drums; reads its model once."""
+    """Plays piano and guitar to drums; all accompanists share the shipped model, which is read once."""
 
     def __init__(self, model: Model | None = None) -> None:
-        self._model = AccompanimentModel(load(WEIGHT)) if model is None else model
+        self._model = shipped_model() if model is None else model
 
     def play(
         self,

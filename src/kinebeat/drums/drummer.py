@@ -7,6 +7,7 @@ is heard, on the movement exactly and without flams; nobody in the picture is si
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,11 +55,10 @@ LATEST_OFFSET = np.nextafter(np.float32(0.5), np.float32(0))
 
 
 class Drummer:
-    """Plays drums to rhythms; reads its models once."""
+    """Plays drums to rhythms; all drummers share the models, which are read once."""
 
     def __init__(self) -> None:
-        self._hits = HitsModel(load(HITS_WEIGHT))
-        self._performance = PerformanceModel(load(PERFORMANCE_WEIGHT))
+        self._hits, self._performance = _shipped()
 
     def play(
         self,
@@ -146,6 +146,12 @@ class Drummer:
             if progress is not None:
                 progress(min(0.99, first / padded))
         return words[:steps]
+
+
+@cache
+def _shipped() -> tuple[HitsModel, PerformanceModel]:
+    """The models as shipped; they keep no state."""
+    return HitsModel(load(HITS_WEIGHT)), PerformanceModel(load(PERFORMANCE_WEIGHT))
 
 
 def perform(
