@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kinebeat.batch.clips import Clip
     from kinebeat.outputs import Outputs
     from kinebeat.pipeline import Soundtrack
+    from kinebeat.pose.processes import PoseWorkers
 
 Order = dict[str, Any]
 """What is to be done: clip, source, out, settings, version; known, the digest that a clip had when it was done."""
@@ -60,11 +61,12 @@ def failed(order: Order, problem: str, remedy: str, **more: Any) -> Outcome:
     }
 
 
-def do_clip(order: Order) -> Outcome:
+def do_clip(order: Order, workers: PoseWorkers | None = None) -> Outcome:
     """Make the soundtracks of one clip; they appear in the output folder whole, one file after the other.
 
     Args:
         order: from `order_of`.
+        workers: who looks for the person; one process for this clip alone if None.
 
     Returns:
         What came of it. No error is raised for a bad clip: it is told.
@@ -72,7 +74,7 @@ def do_clip(order: Order) -> Outcome:
     started = {"started": datetime.now(UTC).isoformat(timespec="seconds")}
     begin_s = time.perf_counter()
     try:
-        outcome = _done(order)
+        outcome = _done(order, workers)
     except KinebeatError as error:
         problem, remedy = _in_words(error, order["source"])
         outcome = failed(order, problem, remedy)
@@ -98,7 +100,7 @@ def _in_words(error: KinebeatError, source: str) -> tuple[str, str]:
     return about + error.problem, error.remedy
 
 
-def _done(order: Order) -> Outcome:
+def _done(order: Order, workers: PoseWorkers | None) -> Outcome:
     if order["version"] != __version__:
         problem = f"it was begun with Kinebeat {order['version']} and worked on with {__version__}"
         raise KinebeatError(f"{problem}; install the same version everywhere")
@@ -120,7 +122,7 @@ def _done(order: Order) -> Outcome:
         raise OutputError(out, f"nothing can be written there ({error.strerror})", "write elsewhere") from error
     try:
         seed = clip_seed(settings.settings.seed, sha256)
-        made, files, warnings = _made(source, work, out, order["clip"], settings, seed)
+        made, files, warnings = _made(source, work, out, order["clip"], settings, seed, workers)
         with suppress(OSError):
             if identity(source) != before:
                 raise InputError(source, "was changed while it was worked on", "run the batch again when it is whole")
@@ -132,7 +134,7 @@ def _done(order: Order) -> Outcome:
 
 
 def _made(
-    source: Path, work: Path, out: Path, name: str, settings: Resolved, seed: int
+    source: Path, work: Path, out: Path, name: str, settings: Resolved, seed: int, workers: PoseWorkers | None
 ) -> tuple[Soundtrack, list[Path], list[str]]:
     """Make and write the soundtracks; what was made, the files and folders in `work`, and warnings."""
     from kinebeat import soundtrack
@@ -156,7 +158,7 @@ def _made(
         key=wanted.key,
         background=wanted.background,
         background_start_s=wanted.background_start_s,
-        workers=1,
+        workers=1 if workers is None else workers,
     )
     warnings = list(made.warnings)
     for number, outputs in enumerate(numbered):

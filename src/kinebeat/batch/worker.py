@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ def main() -> None:
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     from kinebeat.batch.work import do_clip
+    from kinebeat.pose.processes import PoseWorkers
 
-    try:
+    with suppress(KeyboardInterrupt), PoseWorkers(1) as workers:
         while True:
-            answers.write(json.dumps(do_clip(orders.get())) + "\n")
-    except KeyboardInterrupt:
-        return
+            answers.write(json.dumps(do_clip(orders.get(), workers)) + "\n")
 
 
 def _listen(orders: queue.SimpleQueue[Order]) -> None:
