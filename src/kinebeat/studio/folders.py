@@ -12,7 +12,7 @@ KEPT_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".3gp", ".flv", ".wmv", ".ogv"}
 )
 OTHER_SUFFIX = ".video"
-LONGEST_NAME = 100
+LONGEST_NAME, LONGEST_SUFFIX = 100, 5
 NAMELESS = "clip"
 RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 """Names that Windows keeps for devices; a download may land there."""
@@ -82,12 +82,11 @@ def shown_name(name: str) -> str:
     """
     last = unicodedata.normalize("NFC", name.replace("\\", "/").encode("utf-8", "ignore").decode()).split("/")[-1]
     plain = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C" and letter not in '<>:"|?*/\\%')
-    plain = re.sub(r"\s+", " ", plain).strip(" .")
+    plain = re.sub(r"\s+", " ", plain).rstrip(" .")
     stem, dot, suffix = plain.rpartition(".")
-    if not dot or not 1 <= len(suffix) <= 5:
+    if not dot or not 1 <= len(suffix) <= LONGEST_SUFFIX:
         stem, dot, suffix = plain, "", ""
-    if not stem.strip(" ."):
-        stem = NAMELESS
+    stem = stem.strip(" .") or NAMELESS
     if stem.split(".")[0].lower() in RESERVED:
         stem = f"{NAMELESS}-{stem}"
     return f"{stem[: LONGEST_NAME - len(suffix) - 1].rstrip(' .')}{dot}{suffix}"
