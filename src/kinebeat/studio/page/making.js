@@ -1,0 +1,47 @@
+// A job that is not done yet: its stages, its bar, or why it failed.
+
+import { ask, jobPath } from "./api.js";
+import { at, make, notice } from "./dom.js";
+import { jobWords, sentence, stageWords } from "./words.js";
+
+export function jobBar(job) {
+  const bar = make("progress", { max: 1, "aria-label": `Progress of ${job.name}` });
+  if (job.state === "working") bar.value = job.done_share;
+  return bar;
+}
+
+export function showMaking(job) {
+  const box = at("making");
+  box.hidden = job.state === "done";
+  if (job.state === "done") return;
+  if (job.state === "failed") {
+    const again = make("button", { type: "button", className: "primary", textContent: "Try again" });
+    again.addEventListener("click", async () => {
+      try {
+        await ask("POST", `${jobPath(job.id)}/retry`);
+      } catch (error) {
+        notice(error.message);
+      }
+    });
+    box.replaceChildren(
+      make("p", { className: "problem", textContent: [job.problem ?? "it did not work", job.remedy].filter(Boolean).map(sentence).join(" ") }),
+      again,
+    );
+    return;
+  }
+  const now = job.stage ? job.stages.indexOf(job.stage) : -1;
+  const stages = job.stages.map((stage, place) => {
+    const state = place < now ? "past" : place === now ? "now" : "";
+    const item = make("li", { className: state, textContent: stageWords(stage) });
+    if (state === "now") item.setAttribute("aria-current", "step");
+    if (state === "past") item.append(make("span", { className: "unseen", textContent: " (done)" }));
+    return item;
+  });
+  const share = Math.round(100 * job.done_share);
+  box.replaceChildren(
+    make("p", { className: "large", textContent: jobWords(job) }),
+    jobBar(job),
+    make("p", { className: "quiet", textContent: job.state === "working" ? `${share} % in all` : "It begins when those before it are done." }),
+    make("ol", { className: "stages" }, ...stages),
+  );
+}
