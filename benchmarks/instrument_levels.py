@@ -63,7 +63,7 @@ def lufs(score: Score, track: Track, sampler: Sampler) -> float:
 
 def beside_drums(score: Score, sampler: Sampler) -> Iterator[tuple[str, Beside]]:
     """Each instrument that is heard, and how loud it is."""
-    drums, *others = balanced(score, sampler.font).tracks
+    drums, *others = balanced(score, sampler).tracks
     drums_lufs = lufs(score, drums, sampler)
     for track in others:
         own = lufs(score, track, sampler)

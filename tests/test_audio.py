@@ -16,6 +16,7 @@ from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import InputError, OptionError
 from kinebeat.score import KITS, Score, Track
 from kinebeat.soundfont import open_soundfont
+from kinebeat.synth import Sampler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,6 +246,16 @@ def test_stems_are_the_tracks_of_the_music(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mkv", tone(level=0.9))
     kept = mix(score, clip=path, original="keep")
     assert np.array_equal(np.concatenate(list(kept.stem(1))), piano)
+
+
+def test_a_sampler_that_has_played_other_music_plays_the_same(tmp_path: Path) -> None:
+    score = holding(drumming([0.5, 1.0, 2.5]))
+    worn = Sampler(open_soundfont())
+    for other in (holding(drumming([0.1], pitch=49, end_s=12.0), pitch=60), holding(drumming([0.1], end_s=0.4))):
+        mix(other, soundfont=worn)
+    fresh, again = mix(score), mix(score, soundfont=worn)
+    assert (again.gain_db, again.peak) == (fresh.gain_db, fresh.peak)
+    assert np.array_equal(drawn(again), drawn(fresh))
 
 
 def test_mute_and_a_clip_without_sound_are_the_music_alone(tmp_path: Path) -> None:

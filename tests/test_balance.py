@@ -12,7 +12,7 @@ from kinebeat.balance import MOST_DB, balanced
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.score import Score, Track
 from kinebeat.soundfont import open_soundfont
-from kinebeat.synth import render
+from kinebeat.synth import Sampler, render
 from soundfonts import ATTENUATION, LOOPED, SAMPLE, sine, write_soundfont
 
 if TYPE_CHECKING:
@@ -37,25 +37,25 @@ def score(level_db: float = 0.0) -> Score:
 
 def test_a_louder_font_is_made_quieter(tmp_path: Path) -> None:
     plain, soft = font(tmp_path / "a.sf2", {}, {}), font(tmp_path / "b.sf2", {ATTENUATION: 200}, {})
-    there, here = (balanced(score(), one).tracks[1].level_db for one in (soft, plain))
+    there, here = (balanced(score(), Sampler(one)).tracks[1].level_db for one in (soft, plain))
     assert there - here == pytest.approx(8.0, abs=0.05)  # 20 dB, of which cards heed 4 in 10
     loud = font(tmp_path / "c.sf2", {}, {ATTENUATION: 100})
-    assert balanced(score(), loud).tracks[1].level_db - here == pytest.approx(-4.0, abs=0.05)
+    assert balanced(score(), Sampler(loud)).tracks[1].level_db - here == pytest.approx(-4.0, abs=0.05)
 
 
 def test_a_level_is_kept_relative_and_drums_are_left_alone(tmp_path: Path) -> None:
     one = font(tmp_path / "a.sf2", {}, {})
-    made, louder = (balanced(score(level_db), one).tracks for level_db in (0.0, 3.0))
+    made, louder = (balanced(score(level_db), Sampler(one)).tracks for level_db in (0.0, 3.0))
     assert louder[1].level_db - made[1].level_db == pytest.approx(3.0)
     assert made[0] is not None
     assert made[0].level_db == 0.0
     alone = replace(score(), tracks=score().tracks[:1])
-    assert balanced(alone, one) is alone
+    assert balanced(alone, Sampler(one)) is alone
 
 
 def test_an_instrument_that_is_not_there_is_not_made_infinitely_loud(tmp_path: Path) -> None:
     silent = font(tmp_path / "a.sf2", {ATTENUATION: 1440, 43: 0}, {})  # and no key but 0
-    assert balanced(score(), silent).tracks[1].level_db == MOST_DB
+    assert balanced(score(), Sampler(silent)).tracks[1].level_db == MOST_DB
 
 
 def test_place_and_level_are_heard(tmp_path: Path) -> None:

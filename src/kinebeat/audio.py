@@ -86,7 +86,7 @@ class Mix:
 def mix(
     score: Score,
     *,
-    soundfont: SoundFont | str | Path | None = None,
+    soundfont: Sampler | SoundFont | str | Path | None = None,
     clip: str | Path | None = None,
     original: Original = "mute",
     background: Background | None = None,
@@ -96,7 +96,8 @@ def mix(
 
     Args:
         score: the music.
-        soundfont: an opened font, its path, or None for the one that `find_soundfont` finds.
+        soundfont: an opened font, its path, or None for the one that `find_soundfont` finds; a sampler remembers the
+            waves of notes from one mix to the next, which sounds the same and is sooner there.
         clip: the video whose sound is kept or ducked; None or a video without sound is silence.
         original: "keep" leaves the clip's sound as it is, "duck" lowers it and lowers it further under every
             drum, "mute" leaves it out.
@@ -114,10 +115,12 @@ def mix(
     names = track_names(score, joined=background is not None)
     if levels_db is not None:
         check_faders(levels_db, names, original)
-    font = soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont)
-    warnings = missing_programs(score, font)
-    score = balanced(score, font)
-    sampler = Sampler(font)  # music is rendered twice, and once more for stems
+    if isinstance(soundfont, Sampler):
+        sampler = soundfont
+    else:  # music is rendered twice, and once more for stems
+        sampler = Sampler(soundfont if isinstance(soundfont, SoundFont) else open_soundfont(soundfont))
+    warnings = missing_programs(score, sampler.font)
+    score = balanced(score, sampler)
     frames = round(score.duration_s * RATE_HZ)
 
     def music() -> Blocks:

@@ -13,10 +13,10 @@ import numpy as np
 
 from kinebeat.beats.grid import BeatGrid
 from kinebeat.score import Score, Track
-from kinebeat.synth import render
+from kinebeat.synth import render_blocks
 
 if TYPE_CHECKING:
-    from kinebeat.soundfont import SoundFont
+    from kinebeat.synth import Sampler
 
 TRIAL_S = 4.0
 _KICK, _SNARE, _HAT = 36, 38, 42
@@ -24,30 +24,31 @@ _CHORD = (48, 55, 60, 64)  # within reach of all instruments
 MOST_DB = 15.0  # a font that is further off has no such instrument
 
 
-def balanced(score: Score, font: SoundFont) -> Score:
-    """The score with the levels of its instruments as they have to be with this font.
+def balanced(score: Score, sampler: Sampler) -> Score:
+    """The score with the levels of its instruments as they have to be with the sampler's font.
 
     Before, a track's `level_db` is about its loudness beside the drums; after, it is what is done to the font's sound.
 
     Args:
         score: the music.
-        font: what plays it.
+        sampler: plays it.
     """
     kits = [track.program for track in score.tracks if track.is_drum]
     if not kits or len(kits) == len(score.tracks):
         return score
-    drums_db = _loudness_db(_beat(kits[0]), font)
+    drums_db = _loudness_db(_beat(kits[0]), sampler)
     tracks = []
     for track in score.tracks:
         if not track.is_drum:
-            away_db = float(np.clip(drums_db - _loudness_db(_chords(track.program), font), -MOST_DB, MOST_DB))
+            away_db = float(np.clip(drums_db - _loudness_db(_chords(track.program), sampler), -MOST_DB, MOST_DB))
             track = replace(track, level_db=track.level_db + away_db)
         tracks.append(track)
     return replace(score, tracks=tuple(tracks))
 
 
-def _loudness_db(track: Track, font: SoundFont) -> float:
-    sound = render(Score((track,), BeatGrid(np.arange(0.0, TRIAL_S + 0.5, 0.5)), TRIAL_S), font)
+def _loudness_db(track: Track, sampler: Sampler) -> float:
+    score = Score((track,), BeatGrid(np.arange(0.0, TRIAL_S + 0.5, 0.5)), TRIAL_S)
+    sound = np.concatenate(list(render_blocks(score, sampler=sampler)))
     return float(10 * np.log10(max(float(np.square(sound, dtype=np.float64).mean()), 1e-10)))
 
 

@@ -45,7 +45,7 @@ def levels(blocks: Iterable[NDArray[np.float32]], frames: int) -> NDArray[np.flo
     highest = np.zeros(-(-frames // HOP_FRAMES), np.float32)
     begin = 0
     for block in blocks:
-        loud = np.abs(block).max(axis=1)
+        loud = np.maximum(np.abs(block[:, 0]), np.abs(block[:, 1]))
         place = np.arange(begin, begin + len(block)) // HOP_FRAMES
         starts = np.flatnonzero(np.diff(place, prepend=-1))
         if len(starts):
