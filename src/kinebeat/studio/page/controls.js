@@ -4,7 +4,7 @@ import { at, choose, fill, make } from "./dom.js";
 
 const SLIDE_MS = 150;
 const TYPE_MS = 400;
-const LARGEST_SEED = 2 ** 32;
+const SEEDS = 10000; // as many as "another" draws from
 
 export class Controls {
   // `change` is called with what has changed and how long to wait for more.
@@ -20,9 +20,9 @@ export class Controls {
       if (at("seed").value !== "" && at("seed").checkValidity()) change({ seed: at("seed").valueAsNumber }, TYPE_MS);
     });
     at("another").addEventListener("click", () => {
-      const seed = Math.floor(Math.random() * 10000);
-      at("seed").value = seed === this.seed ? (seed + 1) % LARGEST_SEED : seed;
-      this.seed = at("seed").valueAsNumber;
+      const seed = Math.floor(Math.random() * SEEDS);
+      this.seed = seed === this.seed ? seed + 1 : seed;
+      at("seed").value = this.seed;
       change({ seed: this.seed }, 0);
     });
     at("kit").addEventListener("change", () => change({ kit: at("kit").value }, 0));

@@ -1,6 +1,6 @@
 // The view of one clip: what is made of it, played, drawn, changed and saved.
 
-import { ask, jobPath } from "./api.js";
+import { ask, jobPath, variantPath } from "./api.js";
 import { Controls } from "./controls.js";
 import { at, notice, problem } from "./dom.js";
 import { Editor } from "./editor.js";
@@ -43,6 +43,7 @@ export class JobView {
     this.files = new Files(() => this.maker?.settled());
     this.variants = new Variants({
       go: (number) => this.go(this.job.id, number),
+      gone: (number) => this.player.stretches.forget(variantPath(this.job.id, number)),
       settled: () => this.maker?.settled(),
       settings: () => this.maker.settings,
       busy: (busy) => this.busy(busy),

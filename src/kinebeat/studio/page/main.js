@@ -12,8 +12,14 @@ const jobs = new Map(); // in the order in which they are shown
 const progress = new Progress(say);
 let known = false; // whether the studio has said which jobs there are
 
-const start = new StartView(jobs, { open: (id) => go(id) });
+const start = new StartView(jobs, { open });
 const view = new JobView({ go });
+
+// A job that has just come in: word of it may be on its way yet.
+function open(job) {
+  if (!jobs.has(job.id)) told({ t: "job", job });
+  go(job.id);
+}
 
 // The address of a view: a reload and the way back lead to it.
 function go(id, number) {

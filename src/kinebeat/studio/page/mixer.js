@@ -79,7 +79,7 @@ export class Mixer {
     const slider = make("input", { type: "range", min: LOWEST_DB, max: HIGHEST_DB, step: 1, "aria-label": `Level of ${words}` });
     slider.addEventListener("input", () => this.set(track, slider.valueAsNumber));
     const said = make("output", { className: "level" });
-    const name = make("span", { className: "track", textContent: words });
+    const name = make("span", { className: "track", textContent: track });
     return { item: make("li", {}, name, mute, solo, slider, said), mute, solo, slider, said };
   }
 

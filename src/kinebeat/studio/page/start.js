@@ -78,7 +78,7 @@ export class StartView {
     this.trouble("");
     at("demo").disabled = true;
     try {
-      this.open((await ask("POST", "api/demo")).id);
+      this.open(await ask("POST", "api/demo"));
     } catch (error) {
       this.trouble(error.message);
     } finally {
@@ -91,7 +91,7 @@ export class StartView {
     const alone = files.length === 1;
     const all = await Promise.all([...files].map((file) => this.send(file)));
     // Whoever sends one file wants to see it; of several the list says more.
-    if (alone && all[0] && !at("start").hidden) this.open(all[0].id);
+    if (alone && all[0] && !at("start").hidden) this.open(all[0]);
   }
 
   async send(file) {

@@ -46,6 +46,15 @@ export class Stretches {
     return `${variantPath(id, number)}/${path}?${words}`;
   }
 
+  // Forget what came from addresses below this one.
+  forget(path) {
+    for (const [address, buffer] of this.kept) {
+      if (!address.startsWith(`${path}/`)) continue;
+      this.kept.delete(address);
+      this.bytes -= size(buffer);
+    }
+  }
+
   // The stretch if it is here.
   here(source, track, place) {
     const address = this.address(source, track, place);

@@ -6,10 +6,10 @@ import { thumbnail } from "./timeline.js";
 import { settingsWords } from "./words.js";
 
 export class Variants {
-  // `does` has go(number), settled(), settings() and busy(whether).
+  // `does` has go(number), gone(number), settled(), settings() and busy(whether).
   constructor(does) {
     this.does = does;
-    this.known = new Map(); // revision -> variant
+    this.known = new Map(); // number -> variant
     this.cards = new Map();
     at("keep").addEventListener("click", () => this.keep());
   }
@@ -26,6 +26,8 @@ export class Variants {
       if (job.variants.some((variant) => variant.number === number)) continue;
       card.item.remove();
       this.cards.delete(number);
+      this.known.delete(number);
+      this.does.gone(number); // another may get its number
     }
     for (const variant of job.variants) this.card(variant);
   }
@@ -34,16 +36,15 @@ export class Variants {
   async get(number) {
     const { id } = this.job;
     const revision = this.job.variants.find((one) => one.number === number)?.revision;
-    const known = this.known.get(revision);
-    if (known?.number === number) return known;
+    const known = this.known.get(number);
+    if (known && known.revision === revision) return known;
     const variant = await ask("GET", variantPath(id, number));
     if (this.job?.id === id) this.learn(variant);
     return variant;
   }
 
   learn(variant) {
-    for (const [revision, { number }] of this.known) if (number === variant.number) this.known.delete(revision);
-    this.known.set(variant.revision, variant);
+    this.known.set(variant.number, variant);
     const card = this.cards.get(variant.number);
     if (card) this.draw(card, variant);
   }
@@ -60,7 +61,8 @@ export class Variants {
     card.remove.hidden = this.job.variants.length < 2;
     card.rename.setAttribute("aria-label", `Rename ${summary.name}`);
     card.remove.setAttribute("aria-label", `Delete ${summary.name}`);
-    const known = this.known.get(summary.revision);
+    const kept = this.known.get(summary.number);
+    const known = kept?.revision === summary.revision ? kept : undefined;
     card.words.textContent = settingsWords(summary.settings, known);
     if (known) this.draw(card, known);
     else if (card.revision !== summary.revision) this.get(summary.number).catch(() => {}); // a picture less
