@@ -12,6 +12,7 @@ from kinebeat.cli.batching import batch
 from kinebeat.cli.live import play_live
 from kinebeat.cli.performing import perform
 from kinebeat.cli.research import evaluate_app, train_app
+from kinebeat.cli.studio import open_studio
 from kinebeat.cli.surveying import survey
 from kinebeat.cli.verbs import app
 from kinebeat.errors import KinebeatError
@@ -25,6 +26,7 @@ app.command("live")(play_live)
 app.command("perform")(perform)
 app.command("batch")(batch)
 app.command("survey")(survey)
+app.command("studio")(open_studio)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(train_app, name="train")
 
