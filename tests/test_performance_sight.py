@@ -74,7 +74,7 @@ def test_hands_that_are_seldom_over_the_keys():
     [
         ({"confidence": 0.3}, "not surely found"),
         ({"mirrored": True}, "mirrored, as selfies are"),
-        ({"octave_known": False}, "--transpose 12 or -12"),
+        ({"octave_known": False}, "transposing it by 12 or -12"),
     ],
 )
 def test_keyboards_that_are_not_quite_known(change, said):

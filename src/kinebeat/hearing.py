@@ -163,7 +163,7 @@ def hear(
     with clock.stage("pose") as report:
         track = read_pose(source if pose is None else Path(pose), workers=workers, progress=report)
     if not np.isfinite(track.xy).any():
-        raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give --pose")
+        raise InputError(source, "nobody was found in it", "use a clip in which a person is seen, or give keypoints")
     readable_s = _readable_s(track)
     cut_off = video is not None and pose is None and readable_s < video.duration_s - LONGEST_STILL_S
     duration_s = readable_s if video is None or cut_off else max(video.duration_s, float(track.times_s[-1]))
@@ -212,7 +212,7 @@ def with_warnings(heard: Heard) -> Heard:
             said.append(
                 "the movement has no clear beat of its own "
                 f"(confidence {heard.grid.confidence:.2f}, {CLEAR_BEAT:.2f} needed); "
-                "the accents lead, on the tempo that fits them best; --tempo fixes another"
+                "the accents lead, on the tempo that fits them best; another can be given"
             )
         else:
             said.append("hardly any movement was found; the beat is a guess")

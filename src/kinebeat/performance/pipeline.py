@@ -280,12 +280,12 @@ def _keyboard(source: Path, video: VideoInfo | None, instrument: str, clock: Clo
         return None
     if video is None:
         problem = f"keypoints alone do not show the keys of the {instrument}"
-        raise InputError(source, problem, "give the video, and the keypoints with --pose")
+        raise InputError(source, problem, "give the video, and the keypoints beside it")
     with clock.stage("keyboard") as report:
         keyboard = find_keyboard(source, progress=report)
     if keyboard is None:
         problem = f"no keyboard was found in the picture, and without its keys a {instrument} cannot be heard"
-        raise InputError(source, problem, "film the keys from above, still and in focus, or name another --instrument")
+        raise InputError(source, problem, "film the keys from above, still and in focus, or name another instrument")
     return keyboard
 
 

@@ -122,7 +122,7 @@ def check_sight(source: Path, sight: Sight, keyboard: Keyboard | None, instrumen
     if not keyboard.octave_known:
         said.append(
             "the picture does not tell which octave is which, so its middle is taken for the keyboard's; "
-            "where all sounds an octave off, --transpose 12 or -12 puts it right"
+            "where all sounds an octave off, transposing it by 12 or -12 puts it right"
         )
     return tuple(said)
 
