@@ -107,6 +107,16 @@ def test_only_the_music_is_made_again(made):
     assert "writing" not in other.seconds
 
 
+def test_another_kit_is_played_the_same(mover, monkeypatch):
+    made = kinebeat.soundtrack(mover, seed=3, instruments="piano")
+    with monkeypatch.context() as patch:
+        patch.setattr("kinebeat.drums.drummer.Drummer.play", lambda *_, **__: pytest.fail("drums are played again"))
+        other = made.remade(replace(made.settings, kit="jazz"))
+    assert_same(other, kinebeat.soundtrack(mover, seed=3, instruments="piano", kit="jazz"))
+    assert other.score.tracks[0].program != made.score.tracks[0].program
+    assert other.seconds is not made.seconds
+
+
 def test_the_movements_own_beat_is_not_heard_twice(made, monkeypatch):
     at_100 = made.remade(replace(made.settings, tempo_bpm=100.0))
     monkeypatch.setattr("kinebeat.hearing.hear_beats", lambda *_: pytest.fail("the beat is heard again"))

@@ -137,6 +137,10 @@ class Soundtrack:
             OptionError: one is outside what it may be, an edit is of what is not there, or the background is another.
             InputError: the soundfont cannot be used.
         """
+        settings = checked(settings)
+        if replace(settings, kit=self.settings.kit, soundfont=self.settings.soundfont) == self.settings:
+            score = _scored(self.drums, self.accompaniments, self.duration_s, settings)  # all play what they played
+            return replace(self, score=score, settings=settings, seconds=dict(self.seconds))
         return play_to(self.heard, settings, progress=progress)
 
     def variant(self, seed: int, progress: Progress | None = None) -> Soundtrack:
@@ -310,16 +314,14 @@ def _play(
     rhythm: Rhythm, duration_s: float, settings: Settings, clock: Clock, song: Song | None
 ) -> tuple[DrumTrack, tuple[Accompaniment, ...], Score]:
     from kinebeat.drums.drummer import Drummer
-    from kinebeat.score import score_from_drums, with_accompaniments
     from kinebeat.song import on_the_song
 
     with clock.stage("drums") as report:
         drums = Drummer().play(rhythm, seed=settings.seed, density=settings.density, progress=report)
         if song is not None:
             drums = on_the_song(drums, rhythm)
-        score = score_from_drums(drums, duration_s, settings.kit)
     if not settings.instruments:
-        return drums, (), score
+        return drums, (), _scored(drums, (), duration_s, settings)
     from kinebeat.accompaniment.accompanist import Accompanist
 
     with clock.stage("accompaniment") as report:
@@ -335,7 +337,14 @@ def _play(
             density=settings.density,
             progress=report,
         )
-    return drums, tuple(made), with_accompaniments(score, made)
+    return drums, tuple(made), _scored(drums, made, duration_s, settings)
+
+
+def _scored(drums: DrumTrack, made: Sequence[Accompaniment], duration_s: float, settings: Settings) -> Score:
+    """The notes of who plays."""
+    from kinebeat.score import score_from_drums, with_accompaniments
+
+    return with_accompaniments(score_from_drums(drums, duration_s, settings.kit), made)
 
 
 def _key(settings: Settings, song: Song | None) -> int | None:
