@@ -205,11 +205,12 @@ def _perform(order: Message, workers: PoseWorkers, progress: Progress) -> Messag
         transpose=options["transpose"],
         key=options["key"],
         sound=options["sound"],
+        soundfont=order["font"],
         workers=workers,
         progress=progress,
     )
     track = made.sound
-    sound = mix(made.score)
+    sound = mix(made.score, soundfont=order["font"])
     place = folder.sound(1, 1, track)
     place.parent.mkdir(parents=True, exist_ok=True)
     write_pcm(sound.stem(0), place)

@@ -324,11 +324,13 @@ class Jobs:
     async def _hear(self, job: Job, progress: Progress) -> None:
         told = self._teller(job.id, progress)
         folder, limits = self.folder(job.id), self._settings.limits
+        font = self._settings.soundfont
         about: Message = {
             "folder": str(folder.path),
             "name": job.name,
             "options": job.options,
             "workers": self._settings.workers,
+            "font": None if font is None else str(font.absolute()),
         }
         if job.kind == "demo":
             source = folder.path / "source.mp4"

@@ -75,7 +75,7 @@ class _Player:
     def _tell(self, stage: str, share: float) -> None:
         self._desk.tell({"stage": stage, "share": share})
 
-    def _ready(self, _order: Message) -> Message:
+    def _ready(self, order: Message) -> Message:
         """Load what every clip needs before the first comes."""
         import kinebeat.audio
         import kinebeat.heard_files  # noqa: F401
@@ -83,7 +83,7 @@ class _Player:
         from kinebeat.soundfont import open_soundfont
 
         Drummer()
-        open_soundfont(None)
+        open_soundfont(order["font"])
         return {}
 
     def _compose(self, order: Message) -> Message:
@@ -107,7 +107,7 @@ class _Player:
             return known.soundtrack
         from kinebeat.pipeline import play_to
 
-        made = play_to(self._listen(order), settings_of(order["settings"]), progress=self._tell)
+        made = play_to(self._listen(order), settings_of(order["settings"], order["font"]), progress=self._tell)
         self._made[key] = _Made(made)
         while len(self._made) > MOST_MADE:
             self._made.popitem(last=False)[1].close()
@@ -134,7 +134,7 @@ class _Player:
         kept = self._made[key]
         folder = folder_of(order)
         if kept.mix is None:
-            kept.mix = mix(made.score)
+            kept.mix = mix(made.score, soundfont=made.settings.soundfont)
             for index, track in enumerate(made.score.tracks):
                 name = track.name.lower()
                 place = folder.sound(order["number"], order["revision"], name)

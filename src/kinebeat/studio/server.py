@@ -15,6 +15,7 @@ from kinebeat.serving.names import own_names
 from kinebeat.serving.password import Door
 from kinebeat.serving.running import server_of
 from kinebeat.serving.sockets import listening
+from kinebeat.soundfont import open_soundfont
 from kinebeat.studio.app import UPLOAD, application
 from kinebeat.studio.board import Board
 from kinebeat.studio.jobs import Jobs
@@ -50,9 +51,10 @@ def serve(settings: StudioSettings, ready: Callable[[str], None], log: Callable[
     Raises:
         ServerError: the port or the address cannot be used.
         OutputError: the folder cannot be written, or another studio is at work in it.
-        InputError: the memory in it is damaged.
+        InputError: the memory in it is damaged, or the soundfont cannot be used.
         OptionError: a name is none.
     """
+    open_soundfont(settings.soundfont)
     with ExitStack() as stack:
         bound = stack.enter_context(listening(settings.port, settings.host))
         _own_folder(settings.data)
@@ -74,7 +76,7 @@ async def _served(
 ) -> None:
     port = bound.getsockname()[1]
     board = Board()
-    variants = Variants(store, settings.limits)
+    variants = Variants(store, settings.limits, settings.soundfont)
     jobs = variants.jobs = Jobs(settings, store, board, variants.first)
     child = LiveChild() if settings.live else None
     door = None if settings.password is None else Door(settings.password, port=port, open_paths=OPEN_FILES)

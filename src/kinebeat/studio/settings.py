@@ -50,6 +50,7 @@ class StudioSettings:
         limits: what is refused.
         live: whether the live page may be opened from it.
         workers: processes that look for the person; all cores if None.
+        soundfont: path of an .sf2 file with which all is played; one that is found if None.
     """
 
     data: Path
@@ -60,3 +61,4 @@ class StudioSettings:
     limits: Limits = Limits()
     live: bool = True
     workers: int | None = None
+    soundfont: Path | None = None

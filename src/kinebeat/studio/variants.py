@@ -57,10 +57,12 @@ class Variants:
     Args:
         store: remembers them.
         limits: of the studio.
+        soundfont: with which all is played; one that is found if None.
     """
 
-    def __init__(self, store: Store, limits: Limits) -> None:
+    def __init__(self, store: Store, limits: Limits, soundfont: Path | None = None) -> None:
         self._store, self._limits = store, limits
+        self._font = None if soundfont is None else str(soundfont.absolute())
         self._player, self._writer = Hand(PLAYING), Hand(PLAYING)
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._rendering: dict[tuple[str, int, int], asyncio.Task[None]] = {}
@@ -74,7 +76,7 @@ class Variants:
     async def start(self) -> None:
         """Have the player ready before it is needed."""
         with suppress(RefusedError):
-            await self._player.ask({"do": "ready"})
+            await self._player.ask({"do": "ready", "font": self._font})
 
     async def stop(self) -> None:
         """End the processes."""
@@ -281,6 +283,7 @@ class Variants:
             "number": variant.number,
             "revision": variant.revision,
             "settings": variant.settings,
+            "font": self._font,
         }
 
     async def _compose(self, job: Job, variant: Variant, told: Callable[[Message], None] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinebeat.errors import OptionError
@@ -83,8 +84,8 @@ def checked_levels(asked: Any) -> dict[str, float | None]:
     }
 
 
-def settings_of(wish: Wish) -> Settings:
-    """A checked wish as the pipeline takes it."""
+def settings_of(wish: Wish, soundfont: str | None = None) -> Settings:
+    """A checked wish as the pipeline takes it, with the soundfont of the studio."""
     from kinebeat.edits import Edit
     from kinebeat.settings import Settings
 
@@ -95,6 +96,7 @@ def settings_of(wish: Wish) -> Settings:
         seed=wish["seed"],
         instruments=tuple(wish["instruments"]),
         key=wish["key"],
+        soundfont=None if soundfont is None else Path(soundfont),
         edits=tuple(Edit(edit["what"], edit["at_s"], edit["to_s"]) for edit in wish["edits"]),
     )
 

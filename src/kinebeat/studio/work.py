@@ -62,7 +62,7 @@ def words(error: KinebeatError) -> tuple[str, str]:
 
 def plain(text: str, order: Message, name: str = "the clip") -> str:
     """A text without the folders that an order names."""
-    for key in ("source", "folder"):
+    for key in ("source", "folder", "font"):
         path = str(order.get(key) or "")
         if path:
             text = text.replace(path, name).replace(os.path.realpath(path), name)
