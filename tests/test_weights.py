@@ -1,4 +1,7 @@
 import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -67,3 +70,16 @@ def test_a_model_that_is_not_there_says_so():
 def test_a_folder_without_models_says_so(tmp_path):
     with pytest.raises(InputError, match=r"registry\.json.*no models"):
         weights.registry(tmp_path)
+
+
+def test_nobody_is_told_that_a_model_is_run(tmp_path):
+    code = (
+        "from kinebeat.weights import load\n"
+        "from kinebeat.weights.sessions import open_session\n"
+        "open_session(load('drums-performance')['net0'])\n"
+    )
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    # What runs tests in public turns it off, too.
+    known = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    subprocess.run([sys.executable, "-c", code], env=known | places, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 def open_session(graph: NDArray[np.uint8]) -> Any:
     """An onnxruntime session of an ONNX graph's bytes, on one thread."""
+    # From 1.29 on it tells Microsoft which models are run, and keeps a number for this computer; nobody asked for that.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
