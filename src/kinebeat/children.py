@@ -39,6 +39,21 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-P", "-W", "ignore", "-c", code]
 
 
+def yield_to_others(by: int = 0) -> None:
+    """Let other processes go first: whoever needs the processor now.
+
+    A session of its own is on some systems a scheduling group of its own, and niceness counts only among its members;
+    then the group is told how nice its first process is.
+
+    Args:
+        by: how much nicer this process becomes; 0 if it has been told by its parent.
+    """
+    niceness = os.nice(by)
+    if niceness > 0:
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
+
+
 class Desk:
     """A worker's end of the pipes."""
 

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kinebeat.children import yield_to_others
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -127,6 +129,7 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
+    yield_to_others()
     clip: int | None = None
     slots: list[SlotViews] = []
     try:

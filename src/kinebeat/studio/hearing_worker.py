@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinebeat.children import Desk
+from kinebeat.children import Desk, yield_to_others
 from kinebeat.errors import InputError
-from kinebeat.studio.work import answer, folder_of, hide_paths, plain, step_back, write_pcm
+from kinebeat.studio.work import answer, folder_of, hide_paths, plain, write_pcm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ PERFORMANCE_FILES = {"video": ".mp4", "wav": ".wav", "midi": ".mid", "plot": ".p
 
 def main() -> None:
     """Serve the studio until its end."""
-    step_back(NICENESS)
+    yield_to_others(NICENESS)
     desk = Desk()
     workers: PoseWorkers | None = None
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinebeat.children import Desk
+from kinebeat.children import Desk, yield_to_others
 from kinebeat.files import atomic_output
 from kinebeat.studio.telling import variant_told
 from kinebeat.studio.wishes import settings_of
-from kinebeat.studio.work import answer, as_pcm, folder_of, hide_paths, plain, step_back
+from kinebeat.studio.work import answer, as_pcm, folder_of, hide_paths, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,7 +178,7 @@ class _Player:
 
 def main() -> None:
     """Serve the studio until its end."""
-    step_back(NICENESS)
+    yield_to_others(NICENESS)
     desk = Desk()
     player = _Player(desk)
     desk.work(lambda order: answer(player.do, order))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,17 +81,6 @@ def as_pcm(block: NDArray[np.float32]) -> bytes:
     """(N, 2) float32 in [-1, 1] as 16-bit samples; what is beyond is cut off."""
     samples: NDArray[np.int16] = np.round(np.clip(block, -1, 1) * 32767).astype("<i2")
     return samples.tobytes()
-
-
-def step_back(by: int) -> None:
-    """Let others go first: this process yields to whoever needs the processor now.
-
-    A session of its own may be a scheduling group of its own, in which niceness counts for nothing; then the group is
-    told.
-    """
-    os.nice(by)
-    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:  # noqa: PTH123  no file
-        group.write(str(by))
 
 
 def folder_of(order: Message) -> JobFolder:
