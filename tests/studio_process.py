@@ -17,6 +17,7 @@ import psutil
 from websockets.sync.client import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 WAIT_S = 60.0
@@ -32,7 +33,8 @@ class StudioProcess:
         words: more options.
         password: to be set.
         before: what the process does first, Python.
-        limit_bytes: of any file that it or its workers write.
+        inside: words of a program that starts it.
+        host: to serve on.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class StudioProcess:
         *words: object,
         password: str | None = None,
         before: str = "",
-        limit_bytes: int | None = None,
+        inside: Sequence[str] = (),
         host: str | None = None,
     ) -> None:
         self.data = data
@@ -49,13 +51,11 @@ class StudioProcess:
         environment = {key: value for key, value in os.environ.items() if key != "KINEBEAT_PASSWORD"}
         if password is not None:
             environment["KINEBEAT_PASSWORD"] = password
-        if limit_bytes is not None:
-            command = ["prlimit", f"--fsize={limit_bytes}", *command]
         where = [] if host is None else ["--host", host]
         self.errors = data.parent / f"{data.name}.errors"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [*command, "--port", "0", *where, *map(str, words)],
+                [*inside, *command, "--port", "0", *where, *map(str, words)],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=environment,
@@ -96,6 +96,12 @@ class StudioProcess:
         """How a job stands."""
         status, job, _ = self.ask("GET", f"/api/jobs/{name}")
         assert status == 200, job
+        return job
+
+    def done(self, name: str) -> dict[str, Any]:
+        """Until a job is done, which it must be."""
+        job = self.wait(name)
+        assert job["state"] == "done", job
         return job
 
     def jobs(self) -> list[dict[str, Any]]:

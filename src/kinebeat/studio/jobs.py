@@ -312,14 +312,22 @@ class Jobs:
             self.announce(other)
         try:
             await self._hear(self.get(name), progress)
-        except RefusedError as error:
-            self._store.fail(name, error.problem, error.remedy)
-        except JobError as error:
-            self._store.fail(name, error.problem, error.remedy)
+        except (RefusedError, JobError) as error:
+            await self._note_failure(name, error.problem, error.remedy)
         except KinebeatError as error:
-            self._store.fail(name, *words(error))
+            await self._note_failure(name, *words(error))
         finally:
             del self._progress[name]
+
+    async def _note_failure(self, name: str, problem: str, remedy: str) -> None:
+        """Remember that a job came to nothing; on a full disk, as soon as there is room for that."""
+        while True:
+            try:
+                self._store.fail(name, problem, remedy)
+            except KinebeatError:
+                await asyncio.sleep(AFTER_TROUBLE_S)
+            else:
+                return
 
     async def _hear(self, job: Job, progress: Progress) -> None:
         told = self._teller(job.id, progress)
