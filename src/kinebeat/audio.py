@@ -338,8 +338,8 @@ def envelope(blocks: Iterable[NDArray[np.float32]], frames: int, points: int) ->
             place = (np.arange(begin, begin + len(block)) * points // max(frames, 1)).clip(0, points - 1)
             starts = np.flatnonzero(np.diff(place, prepend=-1))
             here = place[starts]
-            outline[here, 0] = np.minimum(outline[here, 0], np.minimum.reduceat(block.min(axis=1), starts))
-            outline[here, 1] = np.maximum(outline[here, 1], np.maximum.reduceat(block.max(axis=1), starts))
+            outline[here, 0] = np.minimum(outline[here, 0], np.minimum.reduceat(np.minimum(*block.T), starts))
+            outline[here, 1] = np.maximum(outline[here, 1], np.maximum.reduceat(np.maximum(*block.T), starts))
         begin += len(block)
     return outline
 

@@ -104,7 +104,11 @@ def shaped(blocks: Iterable[NDArray[np.float32]], curve: NDArray[np.float32]) ->
     """The blocks of a sound with a gain that has a value at every hop's border."""
     begin = 0
     for block in blocks:
-        yield block * at(curve, begin, len(block))[:, None]
+        gain = at(curve, begin, len(block))
+        out = np.empty_like(block)
+        for side in (0, 1):  # with both at once numpy takes several times as long
+            np.multiply(block[:, side], gain, out=out[:, side])
+        yield out
         begin += len(block)
 
 
