@@ -44,10 +44,11 @@ class Hand:
 
     Args:
         module: whose `main` it runs.
+        log: gets the traceback of what a worker did not expect.
     """
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, module: str, log: Callable[[str], None] | None = None) -> None:
+        self._module, self._log = module, log
         self._process: asyncio.subprocess.Process | None = None
         self._busy = asyncio.Lock()
         self._restful = False
@@ -133,6 +134,8 @@ class Hand:
                 return answer
             if "refused" in message:
                 refused = message["refused"]
+                if refused["trace"] is not None and self._log is not None:
+                    self._log(refused["trace"])
                 raise RefusedError(refused["problem"], refused["remedy"], full=refused["full"])
             if told is not None:
                 told(message)

@@ -1,6 +1,7 @@
 """The worker that looks at clips: checks what was uploaded, looks for the person, hears the beat, hears musicians.
 
-Orders are lines of JSON with a `do`: "check", "draw" (the demo), "hear", "perform". It yields to all other processes.
+Orders are lines of JSON with a `do`: "ready", "check", "draw" (the demo), "hear", "perform". It yields to all other
+processes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from kinebeat.children import Desk, yield_to_others
 from kinebeat.errors import InputError
+from kinebeat.studio.rehearsal import rehearsed
 from kinebeat.studio.work import answer, folder_of, hide_paths, plain, write_pcm
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ def main() -> None:
         from kinebeat.pose.processes import PoseWorkers
 
         workers = workers or PoseWorkers(order["workers"])
+        if order["do"] == "ready":
+            workers.warm_up()
+            rehearsed()
+            return {}
         return (_hear if order["do"] == "hear" else _perform)(order, workers, progress)
 
     try:

@@ -61,6 +61,7 @@ class Jobs:
         store: remembers them.
         board: is told of every change.
         first: makes the first variant of a job whose clip has been heard, given what it calls to tell of progress.
+        log: gets the traceback of what was not expected.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Jobs:
         store: Store,
         board: Board,
         first: Callable[[Job, Callable[[Message], None]], Awaitable[Variant]],
+        log: Callable[[str], None] | None = None,
     ) -> None:
         self._settings, self._store, self._board, self._first = settings, store, board, first
         self._root = settings.data / "jobs"
-        self._hand = Hand(HEARING)
+        self._hand = Hand(HEARING, log)
         self._wake = asyncio.Event()
         self._progress: dict[str, Progress] = {}
         self._working: tuple[str, asyncio.Task[None]] | None = None
@@ -287,6 +289,8 @@ class Jobs:
 
     async def _work(self) -> None:
         """Work on what waits, one after the other."""
+        with suppress(RefusedError):  # a job will say what is wrong
+            await self._hand.ask({"do": "ready", "workers": self._settings.workers})
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from kinebeat.children import Desk, yield_to_others
 from kinebeat.files import atomic_output
+from kinebeat.studio.rehearsal import rehearsed
 from kinebeat.studio.telling import variant_told
-from kinebeat.studio.wishes import settings_of
+from kinebeat.studio.wishes import checked_wish, settings_of
 from kinebeat.studio.work import answer, as_pcm, folder_of, hide_paths, plain
 
 if TYPE_CHECKING:
@@ -77,13 +78,15 @@ class _Player:
 
     def _ready(self, order: Message) -> Message:
         """Load what every clip needs before the first comes."""
-        import kinebeat.audio
-        import kinebeat.heard_files  # noqa: F401
-        from kinebeat.drums.drummer import Drummer
-        from kinebeat.soundfont import open_soundfont
+        import kinebeat.heard_files  # noqa: F401  loaded, not used
+        from kinebeat.audio import mix
+        from kinebeat.pipeline import play_to
+        from kinebeat.score import SEATS
 
-        Drummer()
-        open_soundfont(order["font"])
+        wish = checked_wish({"instruments": list(SEATS)}, 0)
+        made = play_to(rehearsed(), settings_of(wish, order["font"]))
+        variant_told(made, wish)
+        next(mix(made.score, soundfont=order["font"]).stem(0))
         return {}
 
     def _compose(self, order: Message) -> Message:

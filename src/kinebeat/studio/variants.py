@@ -58,12 +58,15 @@ class Variants:
         store: remembers them.
         limits: of the studio.
         soundfont: with which all is played; one that is found if None.
+        log: gets the traceback of what was not expected.
     """
 
-    def __init__(self, store: Store, limits: Limits, soundfont: Path | None = None) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, soundfont: Path | None = None, log: Callable[[str], None] | None = None
+    ) -> None:
         self._store, self._limits = store, limits
         self._font = None if soundfont is None else str(soundfont.absolute())
-        self._player, self._writer = Hand(PLAYING), Hand(PLAYING)
+        self._player, self._writer = Hand(PLAYING, log), Hand(PLAYING, log)
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._rendering: dict[tuple[str, int, int], asyncio.Task[None]] = {}
         self.jobs: Jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def answer(do: Callable[[Message], Message], order: Message, plain_name: str = "
         order: what is to be done; the folders in it are not told.
         plain_name: what stands for a path.
     """
+    trace: str | None = None  # for the log of whoever runs the studio
     try:
         return {"answer": do(order)}
     except KinebeatError as error:
@@ -46,9 +48,9 @@ def answer(do: Callable[[Message], Message], order: Message, plain_name: str = "
         problem = "the studio's disk is full" if full else DEFECT
         remedy = "remove jobs that are no longer needed" if full else DEFECT_REMEDY
     except Exception:
-        problem, remedy, full = DEFECT, DEFECT_REMEDY, False
+        problem, remedy, full, trace = DEFECT, DEFECT_REMEDY, False, traceback.format_exc()
     told = {"problem": plain(problem, order, plain_name), "remedy": plain(remedy, order, plain_name), "full": full}
-    return {"refused": told}
+    return {"refused": told | {"trace": trace}}
 
 
 def words(error: KinebeatError) -> tuple[str, str]:
