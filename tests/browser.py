@@ -68,20 +68,32 @@ class Tab:
     def wait_for(self, expression: str, within_s: float = WAIT_S) -> None:
         """Until an expression is true in the page."""
         end_s = time.monotonic() + within_s
-        while not self.value(expression):
+        while not self._settled(expression):
             if time.monotonic() > end_s:
                 shown = self.value("document.body.dataset.state + ' | ' + document.body.innerText")
                 raise AssertionError(f"never true: {expression}; the page shows: {shown}; {self.problems}")
             time.sleep(0.1)
 
+    def _settled(self, expression: str) -> bool:
+        """Whether an expression is true; not in a page that is just being left."""
+        try:
+            return bool(self.value(expression))
+        except RuntimeError as error:
+            if "navigated" in str(error) or "context" in str(error):
+                return False
+            raise
+
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete' && !!document.body.dataset.state")
 
-    def press(self, key: str, code: str, number: int) -> None:
-        """A key, as if pressed by hand; the browser counts it as a gesture of the user."""
-        where = {"key": key, "code": code, "windowsVirtualKeyCode": number}
-        text = {"text": "\r"} if key == "Enter" else {}
+    def press(self, key: str, code: str, number: int, modifiers: int = 0) -> None:
+        """A key, as if pressed by hand; the browser counts it as a gesture of the user.
+
+        Modifiers are 2 for control and 8 for shift, or their sum.
+        """
+        where = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers}
+        text = {"text": {"Enter": "\r", " ": " "}[key]} if key in ("Enter", " ") else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **where, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **where)
 
@@ -94,6 +106,50 @@ class Tab:
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+
+    def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """Hold the mouse at one place of the window and let go at another."""
+        places = [begin, ((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2), end]
+        self._mouse("mousePressed", places[0])
+        for place in places:
+            self._mouse("mouseMoved", place)
+        self._mouse("mouseReleased", end)
+
+    def _mouse(self, kind: str, place: tuple[float, float]) -> None:
+        held = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], **held)
+
+    def box(self, selector: str) -> tuple[float, float, float, float]:
+        """Where an element is in the window once it is in sight: left, top, width, height."""
+        self.value(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
+        found = f"document.querySelector({selector!r}).getBoundingClientRect()"
+        left, top, width, height = self.value(f"(({{x, y, width, height}}) => [x, y, width, height])({found})")
+        return left, top, width, height
+
+    def choose_files(self, selector: str, *paths: Path) -> None:
+        """Give files to an input, as if they were chosen by hand."""
+        found = self.call("Runtime.evaluate", expression=f"document.querySelector({selector!r})")
+        self.call("DOM.setFileInputFiles", objectId=found["result"]["objectId"], files=[str(path) for path in paths])
+
+    def drop_files(self, selector: str, *paths: Path) -> None:
+        """Drag files from the disk onto an element and let go."""
+        left, top, width, height = self.box(selector)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=left + width / 2, y=top + height / 2, data=data)
+
+    def before_each_page(self, script: str) -> None:
+        """Run a script in each page before its own."""
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def look_like(self, width: int, scheme: str = "light", still: bool = False) -> None:
+        """Be so wide, a telephone if that is narrow, light or dark, and still if things shall not move."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        features.append({"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"})
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def picture(self, path: Path) -> None:
         """A picture of what is seen."""

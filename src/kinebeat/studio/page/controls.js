@@ -75,6 +75,7 @@ export class Controls {
     choose(at("key"), settings.key ?? "");
     for (const box of at("with").querySelectorAll("input")) box.checked = settings.instruments.includes(box.value);
     at("key").disabled = !settings.instruments.length;
+    if (variant.tempo_bpm === null) return; // a performance has no beat
     const sure = variant.beat_source === "movement" ? `, ${Math.round(100 * variant.beat_confidence)} % sure` : "";
     at("tempo-said").textContent =
       settings.tempo_bpm === null ? `${variant.tempo_bpm.toFixed(1)} BPM heard${sure}` : `${variant.tempo_bpm.toFixed(1)} BPM, as you say`;

@@ -63,7 +63,7 @@ export class Editor {
 
   // The next or previous beat or accent; from the playhead if nothing is selected.
   step(by) {
-    const among = this.marks.filter(({ what }) => what === at("what").value);
+    const among = this.marks.filter(({ what, fixed }) => !fixed && what === at("what").value);
     if (!among.length) {
       say(at("what").value === "beat" ? "There are no beats" : "There are no accents");
       return;

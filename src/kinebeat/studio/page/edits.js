@@ -1,7 +1,8 @@
 // Beats and accents moved, deleted and added by hand. An edit is {what, at_s, to_s}: where it was heard (null: added)
 // and where it goes (null: deleted).
 
-const SAME_S = 1e-3;
+const SAME_S = 2e-3;
+const UNMOVED_S = 5e-4;
 const same = (a, b) => a !== null && b !== null && Math.abs(a - b) < SAME_S;
 export const onMillisecond = (time_s) => Math.round(1000 * time_s) / 1000;
 
@@ -20,7 +21,7 @@ function replaced(edits, mark, edit) {
 export function moved(edits, mark, to_s) {
   const { what, heard_s } = mark;
   const to = onMillisecond(to_s);
-  return replaced(edits, mark, same(heard_s, to) ? null : { what, at_s: heard_s, to_s: to });
+  return replaced(edits, mark, heard_s !== null && Math.abs(heard_s - to) < UNMOVED_S ? null : { what, at_s: heard_s, to_s: to });
 }
 
 export function deleted(edits, mark) {
@@ -39,6 +40,10 @@ export function marksOf(variant, edits) {
   const all = [...variant.beats.map((beat) => ["beat", beat]), ...variant.accents.map((accent) => ["accent", accent])];
   const present = [];
   for (const [what, { time_s, heard_s, down, strength }] of all) {
+    if (heard_s === null && what === "beat") {
+      put(what, time_s, { heard_s, down, fixed: true }); // it only fills a bar: there is nothing to move
+      continue;
+    }
     if (heard_s === null) {
       present.push(time_s);
       if (findEdit(edits, { what, heard_s, was_s: time_s }) >= 0) put(what, time_s, { heard_s, strength, edited: true });

@@ -21,8 +21,8 @@ at("login").addEventListener("submit", async (event) => {
       return;
     }
     const { problem, remedy } = await answer.json();
-    const text = [problem, remedy].filter(Boolean).join("; ");
-    wrong(`${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, "")}.`);
+    const sentences = [problem, remedy].filter(Boolean);
+    wrong(sentences.map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`).join(" "));
   } catch {
     wrong("The studio does not answer. Is it still running?");
   }

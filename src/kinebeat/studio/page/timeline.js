@@ -89,7 +89,7 @@ export class Timeline {
     const lane = this.lanes.find(({ top, height, what }) => what && y >= top - 3 && y <= top + height + 3);
     if (!lane) return null;
     const near = this.marks
-      .filter(({ what }) => what === lane.what)
+      .filter(({ what, fixed }) => !fixed && what === lane.what)
       .map((mark) => ({ mark, away: Math.abs(this.view.x(mark.time_s) - x) }))
       .filter(({ away }) => away <= NEAR_PX)
       .sort((a, b) => a.away - b.away);

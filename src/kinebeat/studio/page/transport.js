@@ -49,6 +49,7 @@ export class Transport {
   // Once for each picture of the screen.
   draw(heard_s) {
     const said = clockTime(heard_s);
+    at("clock").dataset.s = heard_s;
     if (said !== this.said) {
       this.said = said;
       at("clock").textContent = said;
