@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WANTED = "xy (T, J, 2), score (T, J), times_s (T,) and layout"
+_NEEDED = ("xy", "score", "times_s", "layout")
+_LARGEST_SIDE = 1 << 20
+_MOST_BYTES = 1 << 30
+"""Of arrays in one file, unpacked: hours of keypoints. A packed file can hold a thousand times its own size."""
 _REMEDY = "write it again with these arrays (see the README, keypoint files)"
 
 
@@ -43,14 +46,10 @@ def load_pose(path: str | Path, *, to: str = "rhythmicnet17") -> PoseTrack:
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "no such file", "check the name and the folder")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise InputError(path, "not an npz file of plain arrays", f"write one with numpy.savez: {_WANTED}") from error
-    missing = [name for name in ("xy", "score", "times_s", "layout") if name not in arrays]
+    arrays = _arrays(path)
+    missing = [name for name in _NEEDED if name not in arrays]
     if missing:
-        raise InputError(path, f"expected {_WANTED}; {', '.join(missing)} missing, found {', '.join(arrays)}", _REMEDY)
+        raise InputError(path, f"expected {_WANTED}; {', '.join(missing)} missing", _REMEDY)
     layout = str(arrays["layout"])
     if layout not in skeleton.LAYOUTS:
         raise InputError(path, f"unknown joint layout {layout!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}")
@@ -152,6 +151,22 @@ def read_openpose(folder: str | Path, *, fps: float = 30.0) -> PoseTrack:
     return clean(xy, score, times_s, "body25", (width, height))
 
 
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a keypoint file that are looked at."""
+    remedy = f"write one with numpy.savez: {_WANTED}"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            held = sum(member.file_size for member in archive.zip.infolist())
+            if held > _MOST_BYTES:
+                problem = f"holds {held / 2**20:.0f} MB of arrays, {_MOST_BYTES / 2**20:.0f} MB were expected at most"
+                raise InputError(path, problem, "cut it into pieces")
+            return {name: archive[name] for name in archive.files if name in (*_NEEDED, "shot", "size")}
+    except InputError:
+        raise
+    except Exception as error:  # NumPy and its zip reader raise whatever a spoiled file leads them to
+        raise InputError(path, "not an npz file of plain arrays", remedy) from error
+
+
 def _numbered(folder: Path) -> dict[int, Path]:
     """OpenPose's files by frame number; without numbers, by their order."""
     paths = sorted(folder.glob("*_keypoints.json"))
@@ -166,7 +181,7 @@ def _people(path: Path) -> NDArray[np.float32]:
     try:
         people = json.loads(path.read_text(encoding="utf-8"))["people"]
         rows = [np.asarray(person["pose_keypoints_2d"], np.float32) for person in people]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             path, "not an OpenPose keypoint file (people, pose_keypoints_2d)", "write it again with OpenPose"
         ) from error
@@ -223,7 +238,8 @@ def _shot(path: Path, shot: NDArray[Any] | None, frames: int) -> NDArray[np.int3
 def _size(path: Path, size: NDArray[Any] | None, xy: NDArray[np.float64]) -> tuple[int, int]:
     """Picture size from the file, else the smallest picture that holds the joints."""
     if size is not None:
-        if size.shape != (2,) or size.dtype.kind not in "iuf" or not (np.nan_to_num(size) > 0).all():
+        numbers = size.shape == (2,) and size.dtype.kind in "iuf"
+        if not numbers or not ((size >= 1) & (size <= _LARGEST_SIDE)).all():
             raise InputError(path, f"size must be width and height, got {size!r}", _REMEDY)
         return int(size[0]), int(size[1])
     seen = xy[np.isfinite(xy).all(axis=-1)]
