@@ -18,7 +18,7 @@ from kinebeat.files import atomic_output
 from kinebeat.studio.rehearsal import rehearsed
 from kinebeat.studio.telling import variant_told
 from kinebeat.studio.wishes import checked_wish, settings_of
-from kinebeat.studio.work import answer, as_pcm, folder_of, hide_paths, plain
+from kinebeat.studio.work import FRAME_BYTES, RATE_HZ, answer, as_pcm, folder_of, hide_paths, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kinebeat.audio import Mix
     from kinebeat.hearing import Heard
     from kinebeat.pipeline import Soundtrack
 
@@ -36,23 +35,42 @@ if TYPE_CHECKING:
 NICENESS = 2
 MOST_HEARD, MOST_MADE = 3, 6
 """How many clips and variants are remembered."""
-PART = ".part"
 
 
 @dataclass
 class _Made:
-    """A variant that is remembered, and how far its sound has been rendered."""
+    """A variant that is remembered, and what of its sound is still to be rendered."""
 
     soundtrack: Soundtrack
-    mix: Mix | None = None
     files: dict[str, BinaryIO] = field(default_factory=dict)
     blocks: dict[str, Iterator[NDArray[Any]]] = field(default_factory=dict)
-    rendered: bool = False
+
+    def begin(self, places: dict[str, Path]) -> None:
+        """Begin to render, into a file for each track; the folder of the variant must be there."""
+        from kinebeat.audio import mix
+
+        sound = mix(self.soundtrack.score, soundfont=self.soundtrack.settings.soundfont)
+        for number, (name, place) in enumerate(places.items()):
+            place.parent.mkdir(exist_ok=True)
+            self.files[name] = place.open("wb", buffering=0)
+            self.blocks[name] = sound.stem(number)
+
+    def go_on(self) -> None:
+        """Render one block of each track."""
+        for name in list(self.blocks):
+            block = next(self.blocks[name], None)
+            if block is None:
+                self.files.pop(name).close()
+                del self.blocks[name]
+            else:
+                self.files[name].write(as_pcm(block))
 
     def close(self) -> None:
-        """Let go of files that are half written."""
+        """Let go of what is half rendered."""
         for file in self.files.values():
             file.close()
+        self.files.clear()
+        self.blocks.clear()
 
 
 class _Player:
@@ -96,7 +114,8 @@ class _Player:
         told = variant_told(made, order["settings"])
         told["warnings"] = [plain(line, order) for line in told["warnings"]]
         place = folder.told(number, revision)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        for parent in (place.parent.parent, place.parent):  # not the job's own folder: it may have been removed
+            parent.mkdir(exist_ok=True)
         with atomic_output(place) as temporary:
             temporary.write_text(json.dumps(told, allow_nan=False), encoding="utf-8")
         return {"tracks": [track["name"] for track in told["tracks"]]}
@@ -130,35 +149,29 @@ class _Player:
 
     def _render(self, order: Message) -> Message:
         """Render the tracks of a variant side by side, as far as nobody waits."""
-        from kinebeat.audio import mix
-
         made = self._soundtrack(order)
-        key = (order["folder"], order["number"], order["revision"])
-        kept = self._made[key]
+        kept = self._made[order["folder"], order["number"], order["revision"]]
         folder = folder_of(order)
-        if kept.mix is None:
-            kept.mix = mix(made.score, soundfont=made.settings.soundfont)
-            for index, track in enumerate(made.score.tracks):
-                name = track.name.lower()
-                place = folder.sound(order["number"], order["revision"], name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                kept.files[name] = place.open("wb", buffering=0)
-                kept.blocks[name] = kept.mix.stem(index)
-        while kept.blocks and not self._desk.paused:
-            for name in list(kept.blocks):
-                block = next(kept.blocks[name], None)
-                if block is None:
-                    kept.files.pop(name).close()
-                    del kept.blocks[name]
-                else:
-                    kept.files[name].write(as_pcm(block))
-            self._desk.tell({"rendered": True})
+        places = {
+            track.name.lower(): folder.sound(order["number"], order["revision"], track.name.lower())
+            for track in made.score.tracks
+        }
+        size = round(made.score.duration_s * RATE_HZ) * FRAME_BYTES
+        try:
+            if not kept.blocks and not all(_has(place, size) for place in places.values()):
+                kept.begin(places)
+            while kept.blocks and not self._desk.paused:
+                kept.go_on()
+                self._desk.tell({"rendered": True})
+        except BaseException:
+            kept.close()
+            raise
         return {"whole": not kept.blocks}
 
     def _write(self, order: Message) -> Message:
         """Write one file to be taken away, with the levels of the variant."""
         made, out, what = self._soundtrack(order), Path(order["out"]), order["what"]
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(exist_ok=True)
         levels_db = {name: level for name, level in order["settings"]["levels"].items() if name in _tracks(made)}
         if what == "stems":
             _write_stems(made, out, levels_db)
@@ -185,6 +198,14 @@ def main() -> None:
     desk = Desk()
     player = _Player(desk)
     desk.work(lambda order: answer(player.do, order))
+
+
+def _has(place: Path, size: int) -> bool:
+    """Whether a file is there, and whole."""
+    try:
+        return place.stat().st_size == size
+    except OSError:
+        return False
 
 
 def _tracks(made: Soundtrack) -> set[str]:

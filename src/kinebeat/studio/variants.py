@@ -17,6 +17,7 @@ from kinebeat.studio.hands import Hand, RefusedError
 from kinebeat.studio.jobs import JobError
 from kinebeat.studio.store import Variant
 from kinebeat.studio.wishes import DEFAULT, ORIGINAL, checked_levels, checked_wish
+from kinebeat.studio.work import FRAME_BYTES, RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 PLAYING = "kinebeat.studio.playing_worker"
-RATE_HZ = 48_000
-FRAME_BYTES = 4
 LONGEST_STRETCH_S = 30.0
 RENDERED_WITHIN_S = 25.0
 """How long a listener waits for sound that is being rendered."""

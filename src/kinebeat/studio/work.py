@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
+RATE_HZ, FRAME_BYTES = 48_000, 4
+"""Of sound as the page takes it: stereo, 16 bits."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 DEFECT = "something went wrong in Kinebeat itself"
 DEFECT_REMEDY = "try again; if it happens again, please report it with the clip"
