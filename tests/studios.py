@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WAIT_S = 60.0
+WAIT_S = 150.0
 RUN = """
 import json, sys
 from pathlib import Path

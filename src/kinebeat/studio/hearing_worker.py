@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-NICENESS = 15
+NICENESS = 10
 SELF_CONTAINED = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,mpegvideo,h264,hevc,mjpeg,dv,mxf,ivf,av1"
 """Kinds of files that hold all they show. A playlist, which may name any file or address, is none of them."""
 BROWSER_MEDIA = {
