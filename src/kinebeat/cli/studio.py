@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kinebeat.cli.options import QuietOption
+from kinebeat.cli.options import QuietOption, SoundfontOption
 from kinebeat.errors import OptionError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def open_studio(
     workers: Annotated[
         int | None, typer.Option(help="Processes that look for the person.", show_default="all cores", min=1)
     ] = None,
+    soundfont: SoundfontOption = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     quiet: QuietOption = False,
 ) -> None:
@@ -63,6 +64,7 @@ def open_studio(
         limits=Limits(upload_bytes=largest_mb * 2**20, longest_s=60 * longest_minutes, waiting=waiting),
         live=is_loopback(host),
         workers=workers,
+        soundfont=soundfont,
     )
     _run(settings, browser, quiet)
 
