@@ -224,3 +224,28 @@ def test_bad_folders_are_told_what_was_expected(tmp_path: Path, make: Callable[[
 def test_a_frame_rate_is_above_0(tmp_path: Path, fps: float) -> None:
     with pytest.raises(OptionError, match="frame rate"):
         read_pose(openpose(tmp_path / "json", {0: []}), fps=fps)
+
+
+def test_a_file_that_unpacks_to_more_than_it_may_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.npz", more=np.zeros(2**18))
+    load_pose(path)
+    monkeypatch.setattr("kinebeat.pose.files._MOST_BYTES", 2**20)
+    with pytest.raises(InputError, match="2 MB of arrays, 1 MB were expected at most"):
+        load_pose(path)
+
+
+def test_arrays_that_are_not_looked_at_are_not_read(tmp_path: Path) -> None:
+    load_pose(write(tmp_path / "a.npz", more=np.array([None], object)))
+
+
+@pytest.mark.parametrize("size", [(np.inf, 5), (5, np.nan), (0, 5), (-1, 5), (2.0**40, 5)])
+def test_pictures_have_a_size(tmp_path: Path, size: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="size must be width and height"):
+        load_pose(write(tmp_path / "a.npz", size=np.array(size)))
+
+
+@pytest.mark.parametrize("said", ['{"people":' * 5000, '{"people": [{"pose_keypoints_2d": [1e300, 1]}]}'])
+def test_openpose_files_that_go_too_far_are_refused(tmp_path: Path, said: str) -> None:
+    (tmp_path / "clip_000000000000_keypoints.json").write_text(said)
+    with pytest.raises(InputError):
+        read_pose(tmp_path)

@@ -180,7 +180,8 @@ def _people(path: Path) -> NDArray[np.float32]:
     """(P, 25, 3) x, y, score of everyone in one file."""
     try:
         people = json.loads(path.read_text(encoding="utf-8"))["people"]
-        rows = [np.asarray(person["pose_keypoints_2d"], np.float32) for person in people]
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+            rows = [np.asarray(person["pose_keypoints_2d"], np.float32) for person in people]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             path, "not an OpenPose keypoint file (people, pose_keypoints_2d)", "write it again with OpenPose"

@@ -116,7 +116,8 @@ def person_jumps(
     size = np.fmax(torso[a], torso[b])
     dt = times_s[b] - times_s[a]
     far = middle > size * (_JUMP_TORSOS + _JUMP_TORSOS_PER_S * dt)
-    grown = np.abs(np.log(torso[b] / torso[a])) > _JUMP_LOG_SCALE + 4 * dt
+    with np.errstate(divide="ignore", invalid="ignore"):  # a torso without length, in a file of somebody else's
+        grown = np.abs(np.log(torso[b] / torso[a])) > _JUMP_LOG_SCALE + 4 * dt
     # Someone who is seen again after a long while may be anyone anywhere: no motion is computed across it anyway.
     jumps[b] = np.where(np.isfinite(middle), far | (grown & (middle > 0.3 * size)), False)
     return jumps
