@@ -82,7 +82,7 @@ class StudioProcess:
             connection.request(method, path, content, {**own, **(headers or {})})
             answer = connection.getresponse()
             said = answer.read()
-            if answer.headers.get("content-type", "").startswith("application/json"):
+            if said and answer.headers.get("content-type", "").startswith("application/json"):
                 said = json.loads(said)
             return answer.status, said, answer.headers
 

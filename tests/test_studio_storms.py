@@ -336,3 +336,14 @@ def test_the_time_left_knows_no_calendar(monkeypatch):
     progress.report("pose", 0.5)
     monkeypatch.setattr(time, "time", lambda: -1e12)
     assert 0 <= progress.left_s <= before_s
+
+
+def test_wrong_inputs_of_every_kind_do_no_harm():
+    """A little of `benchmarks/studio_fuzz.py`, with another seed than the figures have."""
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / "studio_fuzz.py"
+    command = [sys.executable, script, "--quick", "--each", "10", "--seed", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = json.loads(done.stdout[done.stdout.index("[\n") :])
+    assert [row["inputs"] for row in rows] == [10] * 5
+    assert sum(row["taken"] for row in rows) > 10
