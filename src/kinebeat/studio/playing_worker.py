@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kinebeat.hearing import Heard
     from kinebeat.pipeline import Soundtrack
+    from kinebeat.synth import Sampler
 
     Message = dict[str, Any]
     Key = tuple[str, int, int]
@@ -45,11 +46,11 @@ class _Made:
     files: dict[str, BinaryIO] = field(default_factory=dict)
     blocks: dict[str, Iterator[NDArray[Any]]] = field(default_factory=dict)
 
-    def begin(self, places: dict[str, Path]) -> None:
+    def begin(self, places: dict[str, Path], sampler: Sampler) -> None:
         """Begin to render, into a file for each track; the folder of the variant must be there."""
         from kinebeat.audio import mix
 
-        sound = mix(self.soundtrack.score, soundfont=self.soundtrack.settings.soundfont)
+        sound = mix(self.soundtrack.score, soundfont=sampler)
         for number, (name, place) in enumerate(places.items()):
             place.parent.mkdir(exist_ok=True)
             self.files[name] = place.open("wb", buffering=0)
@@ -80,6 +81,7 @@ class _Player:
         self._desk = desk
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         self._made: OrderedDict[Key, _Made] = OrderedDict()
+        self._sampler: Sampler | None = None
 
     def do(self, order: Message) -> Message:
         """Carry out an order."""
@@ -104,8 +106,17 @@ class _Player:
         wish = checked_wish({"instruments": list(SEATS)}, 0)
         made = play_to(rehearsed(), settings_of(wish, order["font"]))
         variant_told(made, wish)
-        next(mix(made.score, soundfont=order["font"]).stem(0))
+        next(mix(made.score, soundfont=self._sampler_of(order)).stem(0))
         return {}
+
+    def _sampler_of(self, order: Message) -> Sampler:
+        """Plays notes, and remembers their waves from one variant to the next; a studio has one soundfont."""
+        if self._sampler is None:
+            from kinebeat.soundfont import open_soundfont
+            from kinebeat.synth import Sampler
+
+            self._sampler = Sampler(open_soundfont(order["font"]))
+        return self._sampler
 
     def _compose(self, order: Message) -> Message:
         """Make a variant and tell what is played in it."""
@@ -129,7 +140,12 @@ class _Player:
             return known.soundtrack
         from kinebeat.pipeline import play_to
 
-        made = play_to(self._listen(order), settings_of(order["settings"], order["font"]), progress=self._tell)
+        settings = settings_of(order["settings"], order["font"])
+        of_this_clip = [one.soundtrack for (folder, *_), one in self._made.items() if folder == order["folder"]]
+        if of_this_clip:  # what is the same in the last one need not be done again
+            made = of_this_clip[-1].remade(settings, self._tell)
+        else:
+            made = play_to(self._listen(order), settings, progress=self._tell)
         self._made[key] = _Made(made)
         while len(self._made) > MOST_MADE:
             self._made.popitem(last=False)[1].close()
@@ -159,7 +175,7 @@ class _Player:
         size = round(made.score.duration_s * RATE_HZ) * FRAME_BYTES
         try:
             if not kept.blocks and not all(_has(place, size) for place in places.values()):
-                kept.begin(places)
+                kept.begin(places, self._sampler_of(order))
             while kept.blocks and not self._desk.paused:
                 kept.go_on()
                 self._desk.tell({"rendered": True})
