@@ -65,13 +65,13 @@ def test_the_rules_find_what_is_wrong(tab, axe):
 def test_the_studio(tab, axe, clip, tmp_path):
     with running_studio(tmp_path / "data") as studio:
         tab.open(studio.url)
-        tab.wait_for("document.body.dataset.state === 'start'")
+        tab.wait_for("document.body?.dataset.state === 'start'")
         check(tab, axe, "start without clips")
         (tmp_path / "noise.mp4").write_bytes(b"\x07" * 5000)
         failed = studio.upload(tmp_path / "noise.mp4")["id"]
         name = studio.upload(clip)["id"]
         tab.open(f"{studio.url}#job={name}")
-        tab.wait_for("document.body.dataset.state === 'working'")
+        tab.wait_for("document.body?.dataset.state === 'working'")
         assert broken_rules(tab, axe) == [], "progress"
         studio.wait(name)
         tab.wait_for("document.querySelectorAll('#mixer li').length > 0")
@@ -89,11 +89,11 @@ def test_the_studio(tab, axe, clip, tmp_path):
         check(tab, axe, "keys")
         tab.press("Escape", "Escape", 27)
         tab.click(".back")
-        tab.wait_for("document.body.dataset.state === 'start'")
+        tab.wait_for("document.body?.dataset.state === 'start'")
         tab.click("input[value=performance]")
         check(tab, axe, "start with clips")
         tab.value(f"location.hash = 'job={failed}'")
-        tab.wait_for("document.body.dataset.state === 'failed'")
+        tab.wait_for("document.body?.dataset.state === 'failed'")
         check(tab, axe, "a clip that failed")
         tab.value("location.href = 'about:blank'")
 
@@ -105,7 +105,7 @@ def test_the_password(tab, axe, tmp_path):
         check(tab, axe, "login")
         tab.value("document.getElementById('password').value = 'x'")
         tab.click("button")
-        tab.wait_for("document.body.dataset.state === 'refused'")
+        tab.wait_for("document.body?.dataset.state === 'refused'")
         check(tab, axe, "wrong password")
 
 
@@ -115,7 +115,7 @@ def test_the_live_page(tab, axe):
     server.start(Session(source, Metronome, LiveSettings(), outputs=[page]))
     try:
         tab.open(server.url)
-        tab.wait_for("document.body.dataset.state === 'idle'")
+        tab.wait_for("document.body?.dataset.state === 'idle'")
         check(tab, axe, "live")
     finally:
         server.stop()
@@ -124,10 +124,10 @@ def test_the_live_page(tab, axe):
 def test_the_survey(tab, axe, clip, tmp_path):
     assert run("survey", clip, "--out", tmp_path / "out", "--workers", 1, "-q") == 0
     tab.open((tmp_path / "out" / "page" / "index.html").as_uri())
-    tab.wait_for("document.body.dataset.state === 'intro'")
+    tab.wait_for("document.body?.dataset.state === 'intro'")
     check(tab, axe, "survey")
     tab.click("#start")
-    tab.wait_for("document.body.dataset.state === 'trial'")
+    tab.wait_for("document.body?.dataset.state === 'trial'")
     check(tab, axe, "trial")
     tab.value("document.querySelectorAll('main > section').forEach((s) => { s.hidden = s.id !== 'end'; })")
     check(tab, axe, "end")

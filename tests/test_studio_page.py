@@ -116,7 +116,7 @@ def tab(browser):
 
 
 def state(name: str) -> str:
-    return f"document.body.dataset.state === {name!r}"
+    return f"document.body?.dataset.state === {name!r}"
 
 
 def text(element: str) -> str:
@@ -253,7 +253,8 @@ def test_the_demo_is_a_press_away_and_can_be_stopped(tab, studio):
     assert "not here any more" in tab.value(text("start-problem"))
 
 
-def test_a_musician_is_chosen_with_an_instrument_and_live_drums_are_a_link(tab, studio, clip):
+def test_a_musician_is_chosen_with_an_instrument_and_live_drums_are_a_link(tab, studio, tmp_path):
+    draw_puppet_video(tmp_path / "player.mp4", duration_s=2.0, fps=12, size=(240, 240), tempo_bpm=120)
     tab.open(studio.url)
     tab.wait_for(state("start"))
     assert tab.value("document.getElementById('live').getAttribute('href')") == "live"
@@ -266,11 +267,23 @@ def test_a_musician_is_chosen_with_an_instrument_and_live_drums_are_a_link(tab, 
     assert tab.value("document.getElementById('experimental').hidden")
     change(tab, "performer", "violin")
     assert not tab.value("document.getElementById('experimental').hidden")
-    tab.choose_files("#file", clip)
+    change(tab, "transpose", -2)
+    tab.choose_files("#file", tmp_path / "player.mp4")
     tab.wait_for("!document.getElementById('job').hidden")
     name = tab.value("new URLSearchParams(location.hash.slice(1)).get('job')")
-    assert studio.ask(f"api/jobs/{name}").json["kind"] == "performance"
+    told = studio.ask(f"api/jobs/{name}").json
+    assert told["kind"] == "performance"
+    assert (told["options"]["instrument"], told["options"]["transpose"]) == ("violin", -2)
+    tab.wait_for("document.querySelectorAll('#mixer li').length > 0", 90)
+    assert tab.value("document.querySelector('#mixer .track').textContent") == "violin"
+    assert "experimental" in tab.value(text("findings"))
+    # It is played as it was seen: there is nothing to choose, and no beat to move.
+    for hidden in ("#music", ".variants", "#edit", "#files li:nth-child(3)"):
+        assert tab.value(f"document.querySelector({hidden!r}).offsetParent === null"), hidden
+    play(tab)
     studio.ask(f"api/jobs/{name}", "DELETE")
+    tab.wait_for(state("start"))
+    tab.wait_for(sound("paused"))
 
 
 # Picture, sound and the time axis
@@ -488,17 +501,22 @@ def test_an_accent_is_moved_deleted_added_and_all_that_undone(tab, studio, fresh
     assert tab.value("document.getElementById('forget').disabled")
 
 
+def accent_lane(tab: Tab, name: str) -> float:
+    """How far below the upper edge of the time axis the accents are taken hold of."""
+    return tab.value(
+        "(async () => { const { lanesOf } = await import('./lanes.js');"
+        f" const variant = await (await fetch('api/jobs/{name}/variants/1')).json();"
+        " return lanesOf(variant, {}).lanes.find(({ what }) => what === 'accent').top + 30; })()"
+    )
+
+
 def test_a_mark_is_taken_hold_of_and_dragged(tab, studio, fresh):
     open_job(tab, studio, fresh)
     one = accents(studio, fresh)[1]
     left, top, width, _ = tab.box("#lanes")
     gutter = 92
     x = left + gutter + one["time_s"] / SECONDS * (width - gutter)
-    y = top + tab.value(
-        "(async () => { const { lanesOf } = await import('./lanes.js');"
-        f" const variant = await (await fetch('api/jobs/{fresh}/variants/1')).json();"
-        " return lanesOf(variant, {}).lanes.find(({ what }) => what === 'accent').top + 30; })()"
-    )
+    y = top + accent_lane(tab, fresh)
     tab.drag((x, y), (x + 30, y))
     by_s = 30 / (width - gutter) * SECONDS
     until(lambda: variant(studio, fresh)["settings"]["edits"])
@@ -661,6 +679,31 @@ def test_a_finger_scrolls_the_axis(tab, studio, fresh):
     assert tab.value("document.getElementById('clock').dataset.s") == "0"
 
 
+def test_a_finger_moves_only_what_it_has_selected(tab, studio, fresh):
+    tab.look_like(360)
+    open_job(tab, studio, fresh)
+    one = accents(studio, fresh)[1]
+    left, top, width, _ = tab.box("#lanes")
+    gutter = 58
+    x = left + gutter + one["time_s"] / SECONDS * (width - gutter)
+    y = top + accent_lane(tab, fresh)
+
+    def swipe(to: float) -> None:
+        tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        if to != x:
+            for place in ((x + to) / 2, to):
+                tab.call("Input.dispatchTouchEvent", type="touchMove", touchPoints=[{"x": place, "y": y}])
+        tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    swipe(x + 30)
+    assert tab.value(text("picked")) == "Nothing selected"
+    swipe(x)
+    assert tab.value(text("picked")).startswith("Accent 2 of")
+    swipe(x + 30)
+    until(lambda: variant(studio, fresh)["settings"]["edits"])
+    assert variant(studio, fresh)["settings"]["edits"][0]["at_s"] == one["heard_s"]
+
+
 def test_light_and_dark_are_both_drawn(tab, studio, fresh):
     open_job(tab, studio, fresh)
     light = drawn(tab)
@@ -748,10 +791,10 @@ def test_stretches_of_sound_are_forgotten_when_there_are_too_many(tab, studio):
           const stretches = new Stretches();
           const source = { id: "x", number: 1, revision: 1, duration_s: 600 };
           const first = await stretches.get(source, "drums", 0);
-          for (let place = 1; place < 75; place += 1) await stretches.get(source, "drums", place);
-          const again = stretches.here(source, "drums", 74) !== undefined;
-          return [asked, stretches.kept.size, again, stretches.here(source, "drums", 0) === undefined,
-                  first.getChannelData(0)[0], first.duration];
+          for (let place = 1; place < 600 / STRETCH_S; place += 1) await stretches.get(source, "drums", place);
+          const again = stretches.here(source, "drums", 600 / STRETCH_S - 1) !== undefined;
+          return [asked * STRETCH_S, stretches.kept.size * STRETCH_S, again, stretches.here(source, "drums", 0) === undefined,
+                  first.getChannelData(0)[0], first.duration / STRETCH_S];
         })()"""
     )
-    assert kept == [75, 39, True, True, -0.5, 8]
+    assert kept == [600, 312, True, True, -0.5, 1]

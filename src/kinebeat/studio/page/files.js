@@ -21,8 +21,9 @@ export class Files {
     at("files").replaceChildren(...this.rows.map(({ item }) => item));
   }
 
-  open(id, number) {
-    for (const { link, what, trouble } of this.rows) {
+  open({ id, kind }, number) {
+    for (const { link, what, trouble, item } of this.rows) {
+      item.hidden = what === "stems" && kind === "performance"; // it has one track
       const path = `${variantPath(id, number)}/files/${what}`;
       if (link.getAttribute("href") === path) continue;
       link.href = path;

@@ -18,6 +18,10 @@ import { Variants } from "./variants.js";
 import { jobFacts } from "./words.js";
 
 const EDIT_MS = 150;
+const LOST_AGAIN_MS = 5000;
+
+// The curves of a clip, and whether nothing in it brakes: hands on an instrument are known by their speed alone.
+const known = (curves) => ({ ...curves, still: !curves.deceleration.some((value) => value > 0) });
 
 export class JobView {
   constructor({ go }) {
@@ -49,7 +53,7 @@ export class JobView {
       busy: (busy) => this.busy(busy),
     });
     this.player.addEventListener("trouble", ({ detail }) => notice(`The sound does not come. ${detail.message}`));
-    this.player.addEventListener("lost", () => this.reload());
+    this.player.addEventListener("lost", ({ detail }) => this.lost(detail));
     this.listen();
     const frame = () => {
       this.draw();
@@ -123,7 +127,7 @@ export class JobView {
     this.variants.open(job, number);
     problem(at("refused"), "");
     try {
-      const curves = this.curves ?? ask("GET", `${jobPath(job.id)}/movement`).catch(() => null);
+      const curves = this.curves ?? ask("GET", `${jobPath(job.id)}/movement`).then(known, () => null);
       const variant = await this.variants.get(number);
       this.curves = await curves;
       if (this.job?.id !== job.id || this.number !== number) return;
@@ -131,6 +135,18 @@ export class JobView {
       this.take(variant, since);
     } catch (error) {
       if (this.job?.id === job.id && this.number === number) problem(at("refused"), error.message);
+    }
+  }
+
+  // The sound of what is shown is not there any more: take it as it is now, unless that was just done.
+  lost(error) {
+    const now = performance.now();
+    if (now - (this.lost_ms ?? -Infinity) > LOST_AGAIN_MS) {
+      this.lost_ms = now;
+      this.reload();
+    } else {
+      this.player.pause();
+      notice(error.message);
     }
   }
 
@@ -181,7 +197,7 @@ export class JobView {
     this.editor.open(`${job.id}/${variant.number}`, variant, settings.edits);
     this.timeline.hush(this.mixer.silent);
     this.variants.open(job, variant.number);
-    this.files.open(job.id, variant.number);
+    this.files.open(job, variant.number);
     this.transport.open(variant);
     showFindings(job, variant);
     const { number, revision, duration_s } = variant;

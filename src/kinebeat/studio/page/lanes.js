@@ -51,7 +51,8 @@ function ruler({ pen, view, colours, lane }) {
     pen.moveTo(x, lane.top + 2);
     pen.lineTo(x, pen.canvas.height);
     pen.stroke();
-    pen.fillText(clockTime(n * step, step < 1 ? 1 : 0), x + 4, lane.top + 9);
+    const words = clockTime(n * step, step < 1 ? 1 : 0);
+    if (x + 4 + pen.measureText(words).width <= view.left + view.width) pen.fillText(words, x + 4, lane.top + 9);
   }
 }
 
@@ -73,6 +74,7 @@ function movement({ pen, view, colours, lane }) {
   pen.fillStyle = colours.speed;
   trace(speed, true);
   pen.fill();
+  if (lane.curves.still) return;
   pen.strokeStyle = colours.accent;
   pen.lineWidth = 1.5;
   trace(deceleration, false);

@@ -98,6 +98,7 @@ async function begin() {
     at("lost").hidden = there;
     document.body.classList.toggle("lost", !there);
     view.connected(there);
+    if (!there) ask("GET", "api/state").catch(() => {}); // is it gone, or does it want the password anew?
   });
 }
 

@@ -1,4 +1,4 @@
-// Mouse, pen and finger on the time axis: a click seeks, a drag scrolls, a mark that is taken hold of moves.
+// Mouse, pen and finger on the time axis: a click seeks or selects, a drag scrolls, a mark that is held moves.
 
 const DRAG_PX = 4;
 const WHEEL = 1.0025;
@@ -25,9 +25,11 @@ export class Pointer {
     if (event.button !== 0 || !this.timeline.variant) return;
     const { x, y } = this.where(event);
     const mark = this.timeline.markAt(x, y);
-    this.held = { x, y, mark, start_s: this.timeline.view.start_s, dragged: false, id: event.pointerId };
+    // A finger that scrolls shall not take marks along: it moves those that it has selected before.
+    const moves = mark !== null && (event.pointerType !== "touch" || mark === this.timeline.selected);
+    this.held = { x, mark, moves, start_s: this.timeline.view.start_s, dragged: false, id: event.pointerId };
     this.box.setPointerCapture(event.pointerId);
-    if (mark) this.timeline.does.select(mark);
+    if (moves) this.timeline.does.select(mark);
   }
 
   move(event) {
@@ -40,7 +42,7 @@ export class Pointer {
     if (event.pointerId !== held.id || (!held.dragged && Math.abs(x - held.x) < DRAG_PX)) return;
     held.dragged = true;
     const { view } = timeline;
-    if (held.mark) {
+    if (held.moves) {
       const to_s = Math.max(0, Math.min(view.duration_s, view.time(x)));
       timeline.does.drag(held.mark, to_s);
     } else {
@@ -52,9 +54,11 @@ export class Pointer {
     const { held, timeline } = this;
     if (!held || event.pointerId !== held.id) return;
     this.held = null;
-    if (held.mark && held.dragged) {
+    if (held.moves && held.dragged) {
       timeline.does.drop(held.mark);
-    } else if (!held.mark && !held.dragged) {
+    } else if (held.mark && !held.dragged) {
+      timeline.does.select(held.mark);
+    } else if (!held.dragged) {
       timeline.does.select(null);
       timeline.follow();
       timeline.does.seek(timeline.view.time(Math.max(held.x, timeline.view.left)));
@@ -62,7 +66,7 @@ export class Pointer {
   }
 
   cancel() {
-    if (this.held?.mark && this.held.dragged) this.timeline.does.drop(this.held.mark);
+    if (this.held?.moves && this.held.dragged) this.timeline.does.drop(this.held.mark);
     this.held = null;
   }
 

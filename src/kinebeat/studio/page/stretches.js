@@ -2,8 +2,8 @@
 
 import { fetched, variantPath } from "./api.js";
 
-export const STRETCH_S = 8;
-const MOST_BYTES = 120e6; // two and a half minutes of four tracks
+export const STRETCH_S = 4; // what a listener waits for after a change
+const MOST_BYTES = 120e6; // a minute and a half of three tracks
 
 // A 16 bit WAV as an AudioBuffer. Read by hand: a browser's decoder may resample, and its stretches would not join.
 export function fromWav(bytes) {

@@ -167,13 +167,14 @@ export class Timeline {
     const { colours, variant, view, curves } = this;
     const x = (time_s) => (time_s / variant.duration_s) * width;
     if (curves) {
-      const { step_s, deceleration } = curves;
+      const { step_s } = curves;
+      const values = curves.still ? curves.speed : curves.deceleration;
       pen.fillStyle = colours.accent;
       for (let column = 0; column < width; column += 2) {
         const first = Math.floor(((column / width) * variant.duration_s) / step_s);
         const last = Math.max(first + 1, Math.floor((((column + 2) / width) * variant.duration_s) / step_s));
         let value = 0;
-        for (let i = first; i < Math.min(last, deceleration.length); i += 1) value = Math.max(value, deceleration[i]);
+        for (let i = first; i < Math.min(last, values.length); i += 1) value = Math.max(value, values[i]);
         pen.fillRect(column, (OVERVIEW_PX - value * OVERVIEW_PX * 0.8) / 2, 1.4, value * OVERVIEW_PX * 0.8);
       }
     }

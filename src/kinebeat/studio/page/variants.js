@@ -65,7 +65,7 @@ export class Variants {
     const known = kept?.revision === summary.revision ? kept : undefined;
     card.words.textContent = settingsWords(summary.settings, known);
     if (known) this.draw(card, known);
-    else if (card.revision !== summary.revision) this.get(summary.number).catch(() => {}); // a picture less
+    else if (!chosen && card.revision !== summary.revision) this.get(summary.number).catch(() => {}); // a picture less
   }
 
   draw(card, variant) {
