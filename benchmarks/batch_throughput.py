@@ -9,14 +9,54 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common import finish
 from kinebeat.puppet import draw_puppet_video
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 COMMAND = [sys.executable, "-c", "from kinebeat.cli import main; main()"]
+LEFT_ALONE = 0.1
+"""A time counts if the other processes of the machine had at most this many cores meanwhile."""
+LOOK_S = 2.0
+
+
+class Others:
+    """What other processes take, and how long they are waited for."""
+
+    def __init__(self, patience_s: float) -> None:
+        self._end_s = time.monotonic() + patience_s
+        self.cores: list[float] = []
+
+    def quiet(self, way: Callable[[], float]) -> float:
+        """Seconds that something takes, once other processes leave the cores alone, or have been waited for enough."""
+        while True:
+            while self._cores(time.sleep, LOOK_S)[0] > LEFT_ALONE and time.monotonic() < self._end_s:
+                pass
+            cores, seconds = self._cores(way)
+            if cores <= LEFT_ALONE or time.monotonic() > self._end_s:
+                self.cores.append(cores)
+                return seconds
+
+    def _cores(self, do: Callable[..., Any], *words: float) -> tuple[float, Any]:
+        """How many cores others had meanwhile, and what came of it."""
+        begin_s, before_s = time.perf_counter(), self._cpu_s()
+        result = do(*words)
+        return (self._cpu_s() - before_s) / (time.perf_counter() - begin_s), result
+
+    def _cpu_s(self) -> float:
+        """Processor seconds of all processes but this one and those that it waited for."""
+        ticks = Path("/proc/stat").read_text().split("\n")[0].split()[1:8]
+        idle = (3, 4)
+        whole_s = sum(int(tick) for i, tick in enumerate(ticks) if i not in idle) / os.sysconf("SC_CLK_TCK")
+        ours = os.times()
+        return whole_s - (ours.user + ours.system + ours.children_user + ours.children_system)
 
 
 def timed(*words: object, cores: set[int]) -> float:
@@ -34,9 +74,9 @@ def timed(*words: object, cores: set[int]) -> float:
     return time.perf_counter() - begin_s
 
 
-def singles(clips: list[Path], out: Path, cores: set[int]) -> float:
-    """Seconds that the clips take one after the other."""
-    return sum(timed("soundtrack", clip, "-o", out / f"{clip.stem}.mp4", "-q", cores=cores) for clip in clips)
+def single(clip: Path, out: Path, cores: set[int]) -> float:
+    """Seconds that a clip takes alone."""
+    return timed("soundtrack", clip, "-o", out / f"{clip.stem}.mp4", "-q", cores=cores)
 
 
 def batch(folder: Path, out: Path, workers: int, cores: set[int]) -> float:
@@ -53,6 +93,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a drawn clip")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=60.0, help="minutes to wait for other processes, in all")
     parser.add_argument("--quick", action="store_true", help="print only, write nothing")
     options = parser.parse_args()
     begin_s = time.perf_counter()
@@ -70,18 +111,27 @@ def main() -> None:
                 draw_puppet_video(clip, duration_s=options.seconds, fps=30, size=size, tempo_bpm=tempo, seed=number)
         clips = sorted(path for path in folder.iterdir() if path.is_file())
         (work / "out").mkdir()
+        others = Others(60 * options.patience)
+
+        def singles(on: set[int]) -> float:
+            return sum(others.quiet(partial(single, clip, work / "out", on)) for clip in clips)
+
+        def batches(workers: int) -> float:
+            return others.quiet(partial(batch, folder, work / "batch", workers, set(cores[:workers])))
+
         ways = {
-            "single runs, one core": lambda: singles(clips, work / "out", {cores[0]}),
-            f"single runs, {options.workers} cores": lambda: singles(clips, work / "out", set(cores)),
-            "batch, 1 worker, one core": lambda: batch(folder, work / "batch", 1, {cores[0]}),
-            f"batch, {options.workers} workers, {options.workers} cores": lambda: batch(
-                folder, work / "batch", options.workers, set(cores)
-            ),
+            "single runs, one core": partial(singles, {cores[0]}),
+            f"single runs, {options.workers} cores": partial(singles, set(cores)),
+            "batch, 1 worker, one core": partial(batches, 1),
+            f"batch, {options.workers} workers, {options.workers} cores": partial(batches, options.workers),
         }
         taken: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.runs):
             for name, way in ways.items():
                 taken[name].append(way())
+                print(
+                    f"{name}: {taken[name][-1]:.1f} s, others on up to {max(others.cores):.2f} cores", file=sys.stderr
+                )
     rows = [
         {"name": name, "p50_s": float(np.median(seconds)), "s_a_clip": float(np.median(seconds)) / len(clips)}
         for name, seconds in taken.items()
@@ -92,6 +142,7 @@ def main() -> None:
         rows.append({"name": f"throughput of the batch against {name}", "ratio": float(np.median(gain))})
     drawn = f"{options.count} drawn dancers of {options.seconds:g} s, 1280x720, 30 fps"
     data = f"{drawn if options.clips is None else options.clips.name}; {options.runs} runs in turns"
+    data += f"; other processes had {max(others.cores):.2f} cores meanwhile at most"
     if options.quick:
         print(rows)
         return
