@@ -54,7 +54,7 @@ export class Deck {
     this.going = false;
     const { gain } = this.bus;
     gain.cancelScheduledValues(at);
-    gain.setValueAtTime(gain.value, at);
+    gain.setValueAtTime(at >= this.from + FADE_S ? 1 : gain.value, at);
     gain.linearRampToValueAtTime(0, at + FADE_S);
     for (const { pieces } of this.lanes.values()) for (const piece of pieces.values()) piece.stop(at + FADE_S);
     const bus = this.bus;
