@@ -3,7 +3,8 @@
 Videos go to a studio as uploads and are worked on; keypoint files and MIDI files to the command line; messages to the
 WebSockets of the live page and of the studio; calls to the studio's API. All from one seed. A crash is an exception
 that nobody expected, a process that died, or a job that failed for a defect of ours; a hang is an input that takes more
-than 30 s; a leak is the growth of a process from its first third of the inputs on. Kept files are counted at the end.
+than 30 s, to which music that is composed to adds a twentieth of its length; a leak is the growth of a process from its
+first third of the inputs on. Files that are left are counted.
 """
 
 from __future__ import annotations
@@ -179,8 +180,12 @@ class Subject:
             lines.put(line)
         lines.put("")
 
-    def run(self, *words: object) -> int:
+    def run(self, *words: object, within_s: float = HANG_S) -> int:
         """The exit code of `kinebeat` with these words.
+
+        Args:
+            words: of the command.
+            within_s: how long it may take.
 
         Raises:
             TimeoutError: it hangs.
@@ -190,7 +195,7 @@ class Subject:
         self.process.stdin.write(json.dumps([str(word) for word in words]) + "\n")
         self.process.stdin.flush()
         try:
-            line = self._lines.get(timeout=HANG_S)
+            line = self._lines.get(timeout=within_s)
         except queue.Empty:
             self.end()
             self._start()
@@ -277,7 +282,7 @@ def files(
             path = make(inputs, f"i{k}", rng)
             result = words(path, outputs, k)
             with section.one(f"{name} {k}", count):
-                code = subject.run(*result)
+                code = subject.run(*result, within_s=HANG_S + _music_s(path) / 20)
                 left = sorted(one.name for one in outputs.iterdir())
                 section.taken, section.refused = section.taken + (code == 0), section.refused + (code == 2)
                 if (code == 2 and left) or any(one.startswith(".") for one in left):
@@ -287,6 +292,20 @@ def files(
         subject.end()
     section.strays += [one.name for one in temporary.iterdir()]
     return section
+
+
+def _music_s(path: Path) -> float:
+    """How long the music of a MIDI file lasts."""
+    from kinebeat.errors import KinebeatError
+    from kinebeat.midi_in import read_drums
+
+    if path.suffix != ".mid":
+        return 0.0
+    try:
+        track = read_drums(path).track
+    except KinebeatError:
+        return 0.0
+    return float((track.time_s + track.duration_s).max())
 
 
 def _midi_file(folder: Path, name: str, rng: np.random.Generator) -> Path:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import kinebeat
+from kinebeat.clip_audio import clip_audio
 from kinebeat.errors import InputError, OutputError
 from kinebeat.pose import read_pose, save_pose
 from kinebeat.puppet import draw_puppet_video
-from kinebeat.video_in import frames
+from kinebeat.video_in import frames, probe
 from kinebeat.video_out import write_pictures
 
 BLACK = np.zeros((96, 128, 3), np.uint8)
@@ -100,3 +101,23 @@ def test_a_disk_that_fills_up_leaves_nothing_and_says_so(more, tmp_path, tmp_pat
     assert done.stderr.count("\n") == 1
     assert "o." in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def spoilt_film(write_video, tmp_path, old, new):
+    """A film with sound in which four bytes are others."""
+    path = write_video(tmp_path / "good.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, audio_s=0.2)
+    content = path.read_bytes()
+    assert old in content
+    (tmp_path / "spoilt.mp4").write_bytes(content.replace(old, new))
+    return tmp_path / "spoilt.mp4"
+
+
+def test_a_picture_in_an_unknown_form_is_told(write_video, tmp_path):
+    with pytest.raises(InputError, match="in a form that is not known"):
+        probe(spoilt_film(write_video, tmp_path, b"avc1", b"zzzz"))
+
+
+def test_names_inside_a_film_that_are_no_text_do_not_matter(write_video, tmp_path):
+    path = spoilt_film(write_video, tmp_path, b"Lavf", b"\xff\xfe\xfd\xff")
+    assert probe(path).has_audio
+    assert sum(len(block) for block in clip_audio(path, 4800).blocks()) == 4800

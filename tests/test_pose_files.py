@@ -244,6 +244,14 @@ def test_pictures_have_a_size(tmp_path: Path, size: tuple[float, float]) -> None
         load_pose(write(tmp_path / "a.npz", size=np.array(size)))
 
 
+@pytest.mark.parametrize("far", [1e38, -1e38, 2e6])
+def test_positions_are_in_pictures(tmp_path: Path, far: float) -> None:
+    xy = arrays()["xy"]
+    xy[3, 3, 0] = far
+    with pytest.raises(InputError, match="beyond 1048576 pixels"):
+        load_pose(write(tmp_path / "a.npz", xy=xy))
+
+
 @pytest.mark.parametrize("said", ['{"people":' * 5000, '{"people": [{"pose_keypoints_2d": [1e300, 1]}]}'])
 def test_openpose_files_that_go_too_far_are_refused(tmp_path: Path, said: str) -> None:
     (tmp_path / "clip_000000000000_keypoints.json").write_text(said)

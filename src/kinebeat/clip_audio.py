@@ -76,7 +76,7 @@ def clip_audio(path: str | Path, frames: int) -> ClipAudio:
     if path.is_dir() or path.suffix.lower() in (".npz", ".json"):
         return ClipAudio(path, frames, (f"{path.name} has no sound of its own",))
     try:
-        with av.open(str(path), "r") as container:
+        with av.open(str(path), "r", metadata_errors="replace") as container:
             found = bool(container.streams.audio)
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "give a video file") from error
@@ -87,7 +87,7 @@ def _placed(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Decoded stretches of sound with their places, in frames from time 0."""
     import av
 
-    with av.open(str(path), "r") as container:
+    with av.open(str(path), "r", metadata_errors="replace") as container:
         stream = container.streams.audio[0]
         begin_s = (container.start_time or 0) / MICROSECONDS
         resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE_HZ)

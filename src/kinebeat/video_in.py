@@ -225,6 +225,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 raise InputError(path, "holds sound but no picture", "give the video that the movement is seen in")
             raise InputError(path, "holds no picture", "give a video")
         stream = moving[0]
+        if stream.codec_context is None:
+            raise InputError(path, "its picture is in a form that is not known", "convert it to mp4")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
         yield container, stream

@@ -68,6 +68,8 @@ def load_pose(path: str | Path, *, to: str = "rhythmicnet17") -> PoseTrack:
     _check_times(path, times_s)
     if np.isinf(xy).any() or np.isinf(score).any():
         raise InputError(path, "holds infinite positions or scores", "write NaN where a joint was not seen")
+    if (np.abs(xy) > _LARGEST_SIDE).any():
+        raise InputError(path, f"holds positions beyond {_LARGEST_SIDE} pixels", "write them in pixels")
     size = _size(path, arrays.get("size"), xy)
     shot = _shot(path, arrays.get("shot"), frames)
     xy = np.where(((xy == 0).all(axis=-1) & (np.nan_to_num(score) == 0))[..., None], np.nan, xy)
@@ -188,7 +190,7 @@ def _people(path: Path) -> NDArray[np.float32]:
         ) from error
     rows = [row for row in rows if row.size]
     for row in rows:
-        if row.shape != (75,) or not np.isfinite(row).all():
+        if row.shape != (75,) or not (np.abs(row) <= _LARGEST_SIDE).all():
             raise InputError(
                 path,
                 f"expected 25 x 3 finite numbers per person (BODY_25), got {row.size}",
