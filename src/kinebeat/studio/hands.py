@@ -97,7 +97,9 @@ class Hand:
         await self._end()
 
     async def _ready(self) -> None:
-        if self.pid is None:
+        if self.pid is not None:
+            return
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 *command(self._module),
                 stdin=asyncio.subprocess.PIPE,
@@ -108,6 +110,9 @@ class Hand:
                 env={**os.environ, **ONE_THREAD},
                 limit=LONGEST_LINE,
             )
+        except OSError as error:
+            remedy = "end other programs, then try again"
+            raise RefusedError(f"a worker cannot be started ({error.strerror})", remedy) from error
 
     async def _say(self, message: Message) -> None:
         process = self._process

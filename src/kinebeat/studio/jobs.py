@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import shutil
 import time
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from kinebeat.studio.folders import JOB_ID, JobFolder, shown_name, source_name
 from kinebeat.studio.hands import Hand, RefusedError
 from kinebeat.studio.progress import KEYLESS, PERFORMANCE, SOUNDTRACK, Progress
 from kinebeat.studio.store import Job, now
-from kinebeat.studio.work import words
+from kinebeat.studio.work import DEFECT, DEFECT_REMEDY, words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,6 +62,7 @@ class Jobs:
         store: remembers them.
         board: is told of every change.
         first: makes the first variant of a job whose clip has been heard, given what it calls to tell of progress.
+        forget: has nothing more written into the folder of a job, by its id.
         log: gets the traceback of what was not expected.
     """
 
@@ -70,10 +72,13 @@ class Jobs:
         store: Store,
         board: Board,
         first: Callable[[Job, Callable[[Message], None]], Awaitable[Variant]],
+        forget: Callable[[str], Awaitable[None]],
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self._settings, self._store, self._board, self._first = settings, store, board, first
+        self._settings, self._store, self._board = settings, store, board
+        self._first, self._forget = first, forget
         self._root = settings.data / "jobs"
+        self._log = log
         self._hand = Hand(HEARING, log)
         self._wake = asyncio.Event()
         self._progress: dict[str, Progress] = {}
@@ -254,6 +259,7 @@ class Jobs:
         if self._working is not None and self._working[0] == job.id:
             self._working[1].cancel()
             await asyncio.gather(self._working[1], return_exceptions=True)
+        await self._forget(job.id)
         await asyncio.to_thread(shutil.rmtree, self.folder(job.id).path, ignore_errors=True)
         self._board.tell({"t": "gone", "id": job.id})
         for other in self._store.waiting():
@@ -320,6 +326,10 @@ class Jobs:
             await self._note_failure(name, error.problem, error.remedy)
         except KinebeatError as error:
             await self._note_failure(name, *words(error))
+        except Exception:  # a defect must not take the other jobs with it
+            if self._log is not None:
+                self._log(traceback.format_exc())
+            await self._note_failure(name, DEFECT, DEFECT_REMEDY)
         finally:
             del self._progress[name]
 

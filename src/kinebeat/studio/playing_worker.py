@@ -1,7 +1,8 @@
 """The worker that plays: composes variants to what was heard, renders their sound, writes what is taken away.
 
-Orders are lines of JSON with a `do`: "ready", "compose", "render", "write". It keeps what it needs for the next change
-of the same clip, so that a change is heard at once. Rendering makes way for the next order and is taken up again.
+Orders are lines of JSON with a `do`: "ready", "compose", "render", "write", "forget". It keeps what it needs for the
+next change of the same clip, so that a change is heard at once. Rendering makes way for the next order and is taken up
+again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class _Player:
             "compose": self._compose,
             "render": self._render,
             "write": self._write,
+            "forget": self._forget,
         }
         return doers[order["do"]](order)
 
@@ -183,6 +185,14 @@ class _Player:
             kept.close()
             raise
         return {"whole": not kept.blocks}
+
+    def _forget(self, order: Message) -> Message:
+        """Let go of a variant that has been removed, or of all of a job."""
+        for key in [key for key in self._made if key[0] == order["folder"] and order["number"] in (None, key[1])]:
+            self._made.pop(key).close()
+        if order["number"] is None:
+            self._heard.pop(order["folder"], None)
+        return {}
 
     def _write(self, order: Message) -> Message:
         """Write one file to be taken away, with the levels of the variant."""

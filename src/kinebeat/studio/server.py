@@ -77,7 +77,7 @@ async def _served(
     port = bound.getsockname()[1]
     board = Board()
     variants = Variants(store, settings.limits, settings.soundfont, log)
-    jobs = variants.jobs = Jobs(settings, store, board, variants.first, log)
+    jobs = variants.jobs = Jobs(settings, store, board, variants.first, variants.forget, log)
     child = LiveChild() if settings.live else None
     door = None if settings.password is None else Door(settings.password, port=port, open_paths=OPEN_FILES)
     app = guarded(

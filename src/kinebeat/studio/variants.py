@@ -190,8 +190,16 @@ class Variants:
         if len(self._store.variants(job.id)) == 1:
             raise JobError(409, "this is the only variant", "remove the whole job instead")
         self._store.drop(job.id, number)
+        await self.forget(job.id, number)
         await asyncio.to_thread(shutil.rmtree, self._folder(job).variant(number), ignore_errors=True)
         self.jobs.announce(job.id)
+
+    async def forget(self, name: str, number: int | None = None) -> None:
+        """Have nothing more written for a variant that is no longer known, or for all of a job."""
+        folder = str(self.jobs.folder(name).path)
+        with suppress(RefusedError):
+            if any(job == name and number in (None, of) for job, of, _ in self._rendering):
+                await self._player.ask({"do": "forget", "folder": folder, "number": number})
 
     async def stretch(
         self, job: Job, number: int, revision: int, track: str, from_s: float, to_s: float
