@@ -14,6 +14,7 @@ export class Deck {
     this.stretches = stretches;
     this.levels = levels;
     this.lanes = new Map(); // track -> {gain, pieces: Map of place -> node}
+    this.since = null; // when what it sounds was asked for, until it sounds
   }
 
   get audible() {

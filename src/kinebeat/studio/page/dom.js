@@ -36,7 +36,7 @@ const NOTICE_MS = 9000;
 
 // A sentence in the corner for a while; screen readers say it at once.
 export function notice(text) {
-  at("notice").textContent = text;
+  if (at("notice").hidden || at("notice").textContent !== text) at("notice").textContent = text;
   at("notice").hidden = false;
   clearTimeout(notice.timer);
   notice.timer = setTimeout(() => {

@@ -9,6 +9,7 @@ const TAKE_OVER_S = 0.01;
 const TURN_MS = 100;
 const SEEK_MS = 60; // whoever drags the position passes many stretches
 const AGAIN_MS = 1000;
+const LOOP_S = 1.5; // so early the way back to the beginning is laid: hidden tabs are looked at once a second
 const LIMIT_DB = -2;
 const RATIO = 20;
 
@@ -24,6 +25,7 @@ export class Player extends EventTarget {
     this.duration_s = 0;
     this.deck = null; // what sounds
     this.wanted = null; // what is to sound; the same, but for a moment
+    this.again = null; // the same once more, from the beginning, laid after the end of the clip
     this.turn = 0; // what was asked for last wins
     this.levels = new Map();
     setInterval(() => this.tick(), TURN_MS);
@@ -98,6 +100,16 @@ export class Player extends EventTarget {
     const now = this.context.currentTime + LEAD_S;
     this.deck.begin(this.context, this.out, onSample(now - this.rest_s), now);
     this.become("playing");
+    this.began(this.deck, LEAD_S);
+  }
+
+  // A change is about to be heard: note how long that took.
+  began(deck, soon_s) {
+    if (deck.since === null) return;
+    const startTime = performance.now() + 1000 * soon_s;
+    const { number, revision } = deck.source;
+    performance.mark("kinebeat:heard", { startTime, detail: { number, revision, after_ms: startTime - deck.since } });
+    deck.since = null;
   }
 
   // Whether the sound at a position is here, after waiting for it; false if something else was asked for meanwhile.
@@ -128,6 +140,13 @@ export class Player extends EventTarget {
     if (this.state !== "playing") return;
     this.rest_s = this.position_s;
     this.deck.stop(this.context.currentTime);
+    this.stay();
+  }
+
+  // Do not go back to the beginning after all.
+  stay() {
+    this.again?.stop(this.context.currentTime);
+    this.again = null;
   }
 
   seek(to_s) {
@@ -143,6 +162,7 @@ export class Player extends EventTarget {
     this.levels = levels;
     this.duration_s = source.duration_s;
     const deck = new Deck(source, this.stretches, levels);
+    deck.since = this.state === "paused" ? null : since;
     this.wanted = deck;
     if (this.state !== "playing") {
       this.deck = deck;
@@ -156,17 +176,14 @@ export class Player extends EventTarget {
     const now = this.context.currentTime + TAKE_OVER_S;
     deck.begin(this.context, this.out, this.deck.zero, now);
     this.deck.stop(now);
+    this.stay();
     this.deck = deck;
-    const heard = performance.now() + 1000 * TAKE_OVER_S;
-    performance.mark("kinebeat:heard", {
-      startTime: heard, detail: { number: source.number, revision: source.revision, after_ms: heard - since },
-    });
-    this.tell("taken-over");
+    this.began(deck, TAKE_OVER_S);
   }
 
   setLevels(levels) {
     this.levels = levels;
-    for (const deck of new Set([this.deck, this.wanted])) deck?.setLevels(levels);
+    for (const deck of new Set([this.deck, this.wanted, this.again])) deck?.setLevels(levels);
   }
 
   // Let go of everything: another clip comes.
@@ -178,11 +195,11 @@ export class Player extends EventTarget {
 
   tick() {
     if (this.state !== "playing") return;
-    if (this.position_s >= this.duration_s) {
-      this.deck.stop(this.context.currentTime);
-      this.rest_s = this.loop ? 0 : this.duration_s;
-      if (this.loop) this.start();
-      else this.become("paused");
+    const left_s = this.duration_s - this.position_s;
+    if (!this.loop) this.stay();
+    else if (left_s < LOOP_S) this.layAgain(left_s);
+    if (left_s <= 0) {
+      this.end();
       return;
     }
     this.deck.fill();
@@ -190,6 +207,31 @@ export class Player extends EventTarget {
       this.rest();
       this.start();
     }
+  }
+
+  // Lay the beginning after the end, so that the loop has no gap.
+  layAgain(left_s) {
+    if (this.again) return;
+    if (!this.deck.has(0)) {
+      this.deck.ready(0).catch(() => {}); // then the loop will have a gap
+    } else if (left_s > LEAD_S) {
+      this.again = new Deck(this.deck.source, this.stretches, this.levels);
+      const begin = this.deck.zero + onSample(this.duration_s);
+      this.again.begin(this.context, this.out, begin, begin);
+    }
+  }
+
+  end() {
+    if (this.again) {
+      if (this.wanted === this.deck) this.wanted = this.again;
+      this.deck = this.again;
+      this.again = null;
+      return;
+    }
+    this.deck.stop(this.context.currentTime);
+    this.rest_s = this.loop ? 0 : this.duration_s;
+    if (this.loop) this.start();
+    else this.become("paused");
   }
 }
 

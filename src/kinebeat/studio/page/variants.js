@@ -12,6 +12,12 @@ export class Variants {
     this.known = new Map(); // number -> variant
     this.cards = new Map();
     at("keep").addEventListener("click", () => this.keep());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      for (const [number, card] of this.cards) {
+        card.revision = null;
+        if (this.known.has(number)) this.draw(card, this.known.get(number));
+      }
+    });
   }
 
   open(job, shown) {
