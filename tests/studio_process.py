@@ -141,8 +141,10 @@ class StudioProcess:
         code = self.process.wait(within_s)
         if self.process.stdout is not None:
             self.process.stdout.close()
-        _, alive = psutil.wait_procs(family, timeout=10)
-        assert not alive, alive
+        end_s = time.monotonic() + 10
+        while alive := [one for one in family if _lives(one)]:
+            assert time.monotonic() < end_s, alive
+            time.sleep(0.02)
         return code
 
     def strays(self) -> list[str]:
@@ -151,6 +153,14 @@ class StudioProcess:
         folders = [path.name for path in (self.data / "jobs").iterdir() if path.name not in known]
         hidden = [str(path.relative_to(self.data)) for path in self.data.rglob(".kinebeat-*")]
         return folders + hidden
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process still does anything; one whose parent has gone may wait long for being buried."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_plain(said: Any, *words: str) -> bool:

@@ -1,5 +1,6 @@
 """The studio in bad weather: ended at any moment, on a full disk, with a clock that jumps. Nothing done is lost."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from kinebeat.studio import store as stores
+from kinebeat.studio.live_child import LiveChild, LiveError
 from kinebeat.studio.progress import SOUNDTRACK, Progress
 from kinebeat.studio.store import Job, Store
 from studio_process import StudioProcess, is_plain
@@ -195,6 +198,42 @@ def test_a_job_that_is_removed_while_it_is_worked_on_is_gone(tmp_path, clip, ope
     assert [job["id"] for job in studio.jobs()] == [second["id"]]
     assert studio.strays() == []
     assert studio.end() == 0
+
+
+def test_the_live_page_is_one_and_ends_with_its_studio(tmp_path, opened):
+    studio = opened(tmp_path / "studio")
+    places = {studio.ask("GET", "/live")[2]["location"] for _ in range(2)}
+    (place,) = places
+    with urllib.request.urlopen(place, timeout=20) as page:
+        assert b"<html" in page.read()
+    (child,) = [one for one in studio.family() if "live_child" in " ".join(one.cmdline())]
+    child.kill()
+    child.wait(10)
+    status, _, headers = studio.ask("GET", "/live")  # a new one
+    assert status == 303
+    with urllib.request.urlopen(headers["location"], timeout=20) as page:
+        assert b"<html" in page.read()
+    assert studio.end(signal.SIGKILL) == -signal.SIGKILL  # and nothing of it lives on
+
+
+def test_a_live_page_that_does_not_open_is_told():
+    async def ask(child):
+        try:
+            await child.url()
+        finally:
+            await child.stop()
+
+    with pytest.raises(LiveError, match="exit code 2"):
+        asyncio.run(ask(LiveChild(["--port", "70000"])))
+
+
+def test_a_live_page_is_not_opened_at_the_end():
+    async def ask(child):
+        await child.stop()
+        await child.url()
+
+    with pytest.raises(LiveError, match="ending"):
+        asyncio.run(ask(LiveChild()))
 
 
 # Without room
