@@ -753,6 +753,15 @@ def unused_port() -> int:
         return free.getsockname()[1]
 
 
+def test_live_drums_are_reached_from_here(tab, studio):
+    tab.open(studio.url)
+    tab.wait_for(state("start"))
+    assert tab.value("document.getElementById('live').target") == "_blank"
+    tab.open(f"{studio.url}live")
+    tab.wait_for("document.title === 'Kinebeat live' && document.body.dataset.state === 'idle'")
+    assert tab.value("location.origin + '/'") != studio.url
+
+
 def test_the_studio_ends_and_comes_back(tab, studio, fresh, tmp_path, unused_port):
     shutil.copytree(studio.data, tmp_path / "data")
     with running_studio(tmp_path / "data", port=unused_port) as first:
@@ -816,6 +825,38 @@ def test_stretches_join_and_decks_take_over_without_a_seam(tab, studio):
         })()"""
     )
     assert worst < 1e-3
+
+
+def test_few_stretches_are_fetched_at_once_urgent_ones_first_and_old_ones_no_more(tab, studio):
+    tab.open(studio.url)
+    order, most, stopped = tab.value(
+        """(async () => {
+          const { Stretches, STRETCH_S, soundPath } = await import("./stretches.js");
+          let going = 0;
+          let most = 0;
+          const asked = [];
+          window.fetch = (address, { signal }) => new Promise((done, fail) => {
+            const place = Number(new URL(address, location).searchParams.get("from_s")) / STRETCH_S;
+            asked.push(place);
+            most = Math.max(most, ++going);
+            const end = (how) => () => { going -= 1; how(); };
+            signal.addEventListener("abort", end(() => fail(new DOMException("", "AbortError"))));
+            if (place < 9) setTimeout(end(() => fail(new TypeError())), 10);
+          });
+          const stretches = new Stretches();
+          const source = { id: "x", number: 1, revision: 1, duration_s: 600 };
+          const all = [0, 1, 2, 3, 4].map((place) => stretches.get(source, "drums", place));
+          all.push(stretches.get(source, "drums", 5, true));
+          await Promise.allSettled(all);
+          const hung = stretches.get(source, "drums", 9).then(() => "came", (error) => error.name);
+          await new Promise((done) => setTimeout(done, 20));
+          stretches.forsake(soundPath(source));
+          return [asked, most, await hung];
+        })()"""
+    )
+    assert order == [0, 1, 2, 5, 3, 4, 9]
+    assert most == 3
+    assert stopped == "AbortError"
 
 
 def test_stretches_of_sound_are_forgotten_when_there_are_too_many(tab, studio):

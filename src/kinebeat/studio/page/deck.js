@@ -6,6 +6,7 @@ export const FADE_S = 0.03;
 const AHEAD_S = 10; // browsers look at hidden tabs once a second; the sound must not notice
 const AT_ONCE_S = 0.005;
 const END_S = 1e-3;
+const AGAIN_MS = 1000;
 
 export class Deck {
   // `source` is {id, number, revision, duration_s}; `levels` a Map of track -> factor, 0 where it is not heard.
@@ -14,6 +15,7 @@ export class Deck {
     this.stretches = stretches;
     this.levels = levels;
     this.lanes = new Map(); // track -> {gain, pieces: Map of place -> node}
+    this.again_ms = 0; // not before this time of performance.now() what failed is tried again
     this.since = null; // when what it sounds was asked for, until it sounds
   }
 
@@ -32,7 +34,7 @@ export class Deck {
 
   // Until it is.
   async ready(at_s) {
-    await Promise.all(this.audible.map((track) => this.stretches.get(this.source, track, this.place(at_s))));
+    await Promise.all(this.audible.map((track) => this.stretches.get(this.source, track, this.place(at_s), true)));
   }
 
   // Sound from `begin` on (time of `context`), at which time second 0 of the clip would have been at `zero`.
@@ -83,7 +85,7 @@ export class Deck {
       for (const track of this.audible) {
         const buffer = this.stretches.here(this.source, track, place);
         if (buffer) this.lay(track, place, buffer);
-        else this.fetch(track, place);
+        else if (performance.now() > this.again_ms) this.fetch(track, place);
       }
     }
   }
@@ -91,7 +93,9 @@ export class Deck {
   fetch(track, place) {
     this.stretches.get(this.source, track, place).then(
       () => this.fill(),
-      () => {}, // whoever waits for it is told by `ready`
+      () => {
+        this.again_ms = performance.now() + AGAIN_MS; // whoever waits for it is told by `ready`
+      },
     );
   }
 

@@ -55,10 +55,10 @@ export function sure(question, text, yes = "Remove") {
   at("sure-head").textContent = question;
   at("sure-text").textContent = text;
   at("sure-yes").textContent = yes;
-  dialog.returnValue = "";
   dialog.showModal();
   return new Promise((answered) => {
-    dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true });
+    dialog.querySelector("form").onsubmit = ({ submitter }) => answered(submitter.value === "yes");
+    dialog.oncancel = () => answered(false);
   });
 }
 

@@ -1,7 +1,7 @@
 // Plays a variant: one position in the clip, one clock, decks that take over from each other while it goes on.
 
 import { Deck, FADE_S } from "./deck.js";
-import { Stretches } from "./stretches.js";
+import { soundPath, Stretches } from "./stretches.js";
 
 const RATE_HZ = 48000;
 const LEAD_S = 0.05;
@@ -119,6 +119,7 @@ export class Player extends EventTarget {
         await this.wanted.ready(position());
       } catch (error) {
         if (turn !== this.turn) return false;
+        if (error.name === "AbortError") continue;
         if (error.status === 410 || error.status === 404) {
           this.tell("lost", error); // made anew meanwhile: another deck will come
           return false;
@@ -162,6 +163,8 @@ export class Player extends EventTarget {
     this.levels = levels;
     this.duration_s = source.duration_s;
     const deck = new Deck(source, this.stretches, levels);
+    const old = this.wanted?.source;
+    if (old?.number === source.number && old.revision !== source.revision) this.stretches.forsake(soundPath(old));
     deck.since = this.state === "paused" ? null : since;
     this.wanted = deck;
     if (this.state !== "playing") {

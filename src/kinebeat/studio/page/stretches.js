@@ -4,6 +4,7 @@ import { fetched, variantPath } from "./api.js";
 
 export const STRETCH_S = 4; // what a listener waits for after a change
 const MOST_BYTES = 120e6; // a minute and a half of three tracks
+const MOST_AT_ONCE = 3; // a browser has six connections: changes must not queue behind sound that is being rendered
 
 // A 16 bit WAV as an AudioBuffer. Read by hand: a browser's decoder may resample, and its stretches would not join.
 export function fromWav(bytes) {
@@ -35,15 +36,16 @@ export function fromWav(bytes) {
 export class Stretches {
   constructor() {
     this.kept = new Map(); // address -> buffer, the least lately used first
-    this.coming = new Map(); // address -> promise
+    this.coming = new Map(); // address -> {sound: promise, stop: AbortController}
+    this.waiting = []; // functions that begin to fetch, the next one first
+    this.busy = 0;
     this.bytes = 0;
   }
 
   address({ id, number, revision, duration_s }, track, place) {
     const to_s = Math.min(duration_s, (place + 1) * STRETCH_S);
     const words = new URLSearchParams({ from_s: String(place * STRETCH_S), to_s: String(to_s) });
-    const path = `sound/${encodeURIComponent(revision)}/${encodeURIComponent(track)}`;
-    return `${variantPath(id, number)}/${path}?${words}`;
+    return `${soundPath({ id, number, revision })}/${encodeURIComponent(track)}?${words}`;
   }
 
   // Forget what came from addresses below this one.
@@ -66,20 +68,38 @@ export class Stretches {
     return buffer;
   }
 
-  // A promise of the stretch.
-  async get(source, track, place) {
+  // A promise of the stretch; urgent ones are fetched before others.
+  async get(source, track, place, urgent = false) {
     const here = this.here(source, track, place);
     if (here) return here;
     const address = this.address(source, track, place);
     if (!this.coming.has(address)) {
-      const fetching = this.fetch(address).finally(() => this.coming.delete(address));
-      this.coming.set(address, fetching);
+      const stop = new AbortController();
+      const sound = this.free(urgent).then(() => this.fetch(address, stop.signal)).finally(() => {
+        this.coming.delete(address);
+        this.busy -= 1;
+        this.waiting.shift()?.();
+      });
+      this.coming.set(address, { sound, stop });
     }
-    return this.coming.get(address);
+    return this.coming.get(address).sound;
   }
 
-  async fetch(address) {
-    const answer = await fetched(address);
+  // Until another may be fetched.
+  async free(urgent) {
+    if (this.busy >= MOST_AT_ONCE) {
+      await new Promise((go) => (urgent ? this.waiting.unshift(go) : this.waiting.push(go)));
+    }
+    this.busy += 1;
+  }
+
+  // Stop fetching what is below an address: it has been made anew.
+  forsake(path) {
+    for (const [address, { stop }] of this.coming) if (address.startsWith(`${path}/`)) stop.abort();
+  }
+
+  async fetch(address, signal) {
+    const answer = await fetched(address, { signal });
     const buffer = fromWav(await answer.arrayBuffer());
     this.kept.set(address, buffer);
     this.bytes += size(buffer);
@@ -90,6 +110,11 @@ export class Stretches {
     }
     return buffer;
   }
+}
+
+// Where the sound of a revision is.
+export function soundPath({ id, number, revision }) {
+  return `${variantPath(id, number)}/sound/${encodeURIComponent(revision)}`;
 }
 
 const size = (buffer) => 4 * buffer.length * buffer.numberOfChannels;
