@@ -65,7 +65,11 @@ def main() -> None:
             workers.warm_up()
             rehearsed()
             return {}
-        return (_hear if order["do"] == "hear" else _perform)(order, workers, progress)
+        if order["do"] == "hear":
+            return _hear(order, workers, progress)
+        done = _perform(order, workers, progress)
+        workers.warm_up()  # for the next that moves; what looks for musicians takes twice the memory
+        return done
 
     try:
         desk.work(lambda order: answer(do, order))
