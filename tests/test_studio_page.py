@@ -141,7 +141,7 @@ def variant(studio: RunningStudio, name: str, number: int = 1) -> dict:
     return studio.ask(f"api/jobs/{name}/variants/{number}").json
 
 
-def until(seen, within_s: float = 20.0) -> None:
+def until(seen, within_s: float = 40.0) -> None:
     """Until something is so in the studio."""
     end_s = time.monotonic() + within_s
     while not seen():
@@ -237,6 +237,7 @@ def test_a_file_that_is_no_video_fails_in_words_and_may_be_removed(tab, studio, 
     tab.value(f"[...{failed}.querySelectorAll('button')].find((b) => b.textContent === 'Remove').click()")
     tab.click("#sure-yes")
     tab.wait_for(f"{failed} === null")
+    assert tab.value("document.activeElement.id") == "clips-head"
     assert not any(one["name"] == "noise.mp4" for one in studio.ask("api/jobs").json["jobs"])
 
 
@@ -251,6 +252,19 @@ def test_the_demo_is_a_press_away_and_can_be_stopped(tab, studio):
     assert studio.ask(f"api/jobs/{name}", "DELETE").status == 204
     tab.wait_for(state("start"))  # it is gone, so the list is shown
     assert "not here any more" in tab.value(text("start-problem"))
+
+
+def test_a_failed_clip_is_removed_from_its_own_view(tab, studio, tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(b"\x07" * 5000)
+    name = studio.upload(tmp_path / "noise.mp4")["id"]
+    tab.open(f"{studio.url}#job={name}")
+    tab.wait_for(state("failed"))
+    tab.click("#making button:last-child")
+    tab.wait_for("document.getElementById('sure').open")
+    tab.click("#sure-yes")
+    tab.wait_for(state("start"))
+    until(lambda: studio.ask(f"api/jobs/{name}").status == 404)
+    assert tab.value("document.getElementById('start-problem').hidden")
 
 
 def test_a_musician_is_chosen_with_an_instrument_and_live_drums_are_a_link(tab, studio, tmp_path):
@@ -566,7 +580,7 @@ def test_all_is_there_to_be_taken_away(tab, studio, fresh, tmp_path):
     open_job(tab, studio, fresh)
     for what, suffix in (("midi", ".mid"), ("wav", ".wav"), ("report", ".json"), ("stems", ".zip"), ("mp4", ".mp4")):
         tab.click(f"#files a[href$='/{what}']")
-        until(lambda suffix=suffix: saved(tmp_path, suffix), 40)
+        until(lambda suffix=suffix: saved(tmp_path, suffix))
         assert saved(tmp_path, suffix)[0].name.startswith("dancer")
     tab.wait_for("!document.querySelector('#files [aria-busy]')")
     assert tab.value(text("said")) == "MP4 is ready"
@@ -619,7 +633,7 @@ def test_the_keyboard_alone_will_do(tab, studio, fresh, tmp_path):
     tab_to("#mixer input")
     tab_to("#files a[href$='/midi']")
     tab.press(*ENTER)
-    until(lambda: saved(tmp_path, ".mid"), 40)
+    until(lambda: saved(tmp_path, ".mid"))
 
 
 def test_the_keys_are_told(tab, studio):

@@ -56,6 +56,7 @@ function show() {
     document.title = "Kinebeat studio";
     document.body.dataset.state = "start";
   } else {
+    start.trouble("");
     document.title = `${job.name} – Kinebeat studio`;
     document.body.dataset.state = job.state;
     view.show(job, number);

@@ -2,6 +2,7 @@
 
 import { ask, jobPath } from "./api.js";
 import { at, make, notice } from "./dom.js";
+import { removeJob } from "./removal.js";
 import { jobWords, sentence, stageWords } from "./words.js";
 
 export function jobBar(job) {
@@ -10,23 +11,22 @@ export function jobBar(job) {
   return bar;
 }
 
+function button(words, does) {
+  const made = make("button", { type: "button", textContent: words });
+  made.addEventListener("click", () => does().catch((error) => notice(error.message)));
+  return made;
+}
+
 export function showMaking(job) {
   const box = at("making");
   box.hidden = job.state === "done";
   if (job.state === "done") return;
   if (job.state === "failed") {
-    const again = make("button", { type: "button", className: "primary", textContent: "Try again" });
-    again.addEventListener("click", async () => {
-      try {
-        await ask("POST", `${jobPath(job.id)}/retry`);
-      } catch (error) {
-        notice(error.message);
-      }
-    });
-    box.replaceChildren(
-      make("p", { className: "problem", textContent: [job.problem ?? "it did not work", job.remedy].filter(Boolean).map(sentence).join(" ") }),
-      again,
-    );
+    const why = [job.problem ?? "it did not work", job.remedy].filter(Boolean).map(sentence).join(" ");
+    const again = button("Try again", () => ask("POST", `${jobPath(job.id)}/retry`));
+    again.className = "primary";
+    const buttons = make("div", { className: "does" }, again, button("Remove", () => removeJob(job)));
+    box.replaceChildren(make("p", { className: "problem", textContent: why }), buttons);
     return;
   }
   const now = job.stage ? job.stages.indexOf(job.stage) : -1;

@@ -1,9 +1,10 @@
 // The first view: a video comes in, and the list of what came before.
 
 import { ask, jobPath, upload } from "./api.js";
-import { at, choose, fill, make, problem, say, sure } from "./dom.js";
+import { at, choose, fill, make, problem, say } from "./dom.js";
 import { jobBar } from "./making.js";
-import { bytes, clockTime, jobFacts, jobWords, sentence } from "./words.js";
+import { removeJob } from "./removal.js";
+import { bytes, jobFacts, jobWords, sentence } from "./words.js";
 
 export class StartView {
   constructor(jobs, { open }) {
@@ -180,14 +181,8 @@ export class StartView {
   }
 
   async remove(job) {
-    const length = job.duration_s ? ` (${clockTime(job.duration_s)})` : "";
-    const text = `${job.name}${length} and all its variants will be gone. The file on your disk stays.`;
-    if (!(await sure("Remove this clip?", text))) return;
     try {
-      await ask("DELETE", jobPath(job.id));
-      say(`${job.name} is removed`);
-      at("clips-head").setAttribute("tabindex", "-1");
-      at("clips-head").focus();
+      await removeJob(job);
     } catch (error) {
       this.trouble(error.message);
     }
