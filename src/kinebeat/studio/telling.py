@@ -8,8 +8,8 @@ import numpy as np
 
 from kinebeat.beats.grid import BEATS_PER_BAR
 from kinebeat.drums.kit import DRUMS
+from kinebeat.faders import ORIGINAL
 from kinebeat.report import alignment_told, harmony_told
-from kinebeat.studio.wishes import ORIGINAL
 
 if TYPE_CHECKING:
     from kinebeat.performance.pipeline import Performance

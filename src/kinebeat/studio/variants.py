@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from kinebeat.faders import ORIGINAL
 from kinebeat.studio.hands import Hand, RefusedError
 from kinebeat.studio.jobs import JobError
 from kinebeat.studio.store import Variant
-from kinebeat.studio.wishes import DEFAULT, ORIGINAL, checked_levels, checked_wish
+from kinebeat.studio.wishes import DEFAULT, checked_levels, checked_wish
 from kinebeat.studio.work import FRAME_BYTES, RATE_HZ
 
 if TYPE_CHECKING:

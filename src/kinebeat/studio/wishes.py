@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinebeat.errors import OptionError
+from kinebeat.faders import HIGHEST_DB, LOWEST_DB, ORIGINAL
+from kinebeat.outputs import DRUMS
 
 if TYPE_CHECKING:
     from kinebeat.settings import Settings
 
     Wish = dict[str, Any]
 
-ORIGINAL = "original"
-DRUMS = "drums"
-QUIETEST_DB, LOUDEST_DB = -40.0, 6.0
 LARGEST_SEED = 2**31 - 1
 LONGEST_TEXT = 40
 MOST_TRANSPOSED = 48
@@ -41,6 +40,8 @@ def checked_wish(asked: Any, most_edits: int) -> Wish:
     Raises:
         OptionError: it is not what settings look like.
     """
+    from kinebeat.edits import read_edits, told_edits
+
     wish = DEFAULT | _object(asked, DEFAULT, "settings")
     tempo = wish["tempo_bpm"]
     edits = wish["edits"]
@@ -56,14 +57,11 @@ def checked_wish(asked: Any, most_edits: int) -> Wish:
         "seed": _whole(wish["seed"], "seed", 0, LARGEST_SEED),
         "instruments": [_text(name, "instrument") for name in instruments],
         "key": None if wish["key"] is None else _text(wish["key"], "key"),
-        "edits": [_edit(edit) for edit in edits],
+        "edits": told_edits(read_edits(edits)),
         "levels": checked_levels(wish["levels"]),
     }
-    from kinebeat.beats.tracking import check_tempo
     from kinebeat.settings import checked
 
-    if kept["tempo_bpm"] is not None:
-        check_tempo(kept["tempo_bpm"])
     kept["key"] = checked(settings_of(kept)).key
     return kept
 
@@ -79,14 +77,14 @@ def checked_levels(asked: Any) -> dict[str, float | None]:
     names = {ORIGINAL, DRUMS, *SEATS}
     levels = {ORIGINAL: None, DRUMS: 0.0, **dict.fromkeys(SEATS, 0.0)} | _object(asked, names, "levels")
     return {
-        name: None if level is None else _number(level, f"level of {name}", QUIETEST_DB, LOUDEST_DB)
+        name: None if level is None else _number(level, f"level of {name}", LOWEST_DB, HIGHEST_DB)
         for name, level in levels.items()
     }
 
 
 def settings_of(wish: Wish, soundfont: str | None = None) -> Settings:
     """A checked wish as the pipeline takes it, with the soundfont of the studio."""
-    from kinebeat.edits import Edit
+    from kinebeat.edits import read_edits
     from kinebeat.settings import Settings
 
     return Settings(
@@ -97,7 +95,7 @@ def settings_of(wish: Wish, soundfont: str | None = None) -> Settings:
         instruments=tuple(wish["instruments"]),
         key=wish["key"],
         soundfont=None if soundfont is None else Path(soundfont),
-        edits=tuple(Edit(edit["what"], edit["at_s"], edit["to_s"]) for edit in wish["edits"]),
+        edits=read_edits(wish["edits"]),
     )
 
 
@@ -121,17 +119,6 @@ def checked_performance(asked: dict[str, str]) -> Wish:
         _text(key, "key")
     settings = checked(Settings(int(transpose), key, sound))
     return {"instrument": instrument, "transpose": settings.transpose, "key": settings.key, "sound": settings.sound}
-
-
-def _edit(edit: Any) -> Wish:
-    told = _object(edit, {"what", "at_s", "to_s"}, "an edit")
-    if told.get("what") not in ("beat", "accent"):
-        raise OptionError("an edit is of a beat or an accent; choose one of them")
-    times = {name: told.get(name) for name in ("at_s", "to_s")}
-    return {
-        "what": told["what"],
-        **{name: None if time is None else _number(time, name, -60, 1e6) for name, time in times.items()},
-    }
 
 
 def _object(asked: Any, names: Any, what: str) -> Wish:
