@@ -418,6 +418,23 @@ def test_tempo_density_kit_instruments_and_key_reach_the_music(tab, studio, fres
     until(lambda: variant(studio, fresh)["tempo_bpm"] == heard["tempo_bpm"])
 
 
+def test_what_is_wanted_last_wins_and_nothing_is_made_twice(tab, studio, fresh):
+    open_job(tab, studio, fresh)
+    before = variant(studio, fresh)["revision"]
+    tab.value("document.getElementById('density').focus()")
+    for _ in range(12):
+        tab.press(*LEFT)
+    until(lambda: variant(studio, fresh)["settings"]["density"] == pytest.approx(0.4))
+    assert before < variant(studio, fresh)["revision"] < before + 8  # not once for each of the twelve
+    tab.wait_for("!document.body.classList.contains('busy')")
+    made = variant(studio, fresh)["revision"]
+    change(tab, "density", 0.4)
+    change(tab, "kit", "standard")
+    change(tab, "kit", "jazz")
+    until(lambda: variant(studio, fresh)["settings"]["kit"] == "jazz")
+    assert variant(studio, fresh)["revision"] == made + 1
+
+
 def test_tracks_are_muted_alone_and_louder(tab, studio, fresh):
     open_job(tab, studio, fresh)
     tab.click("#loop")

@@ -77,7 +77,7 @@ export class Controls {
     at("key").disabled = !settings.instruments.length;
     if (variant.tempo_bpm === null) return; // a performance has no beat
     const sure = variant.beat_source === "movement" ? `, ${Math.round(100 * variant.beat_confidence)} % sure` : "";
-    at("tempo-said").textContent =
-      settings.tempo_bpm === null ? `${variant.tempo_bpm.toFixed(1)} BPM heard${sure}` : `${variant.tempo_bpm.toFixed(1)} BPM, as you say`;
+    const tempo = `${variant.tempo_bpm.toFixed(1)} BPM`;
+    at("tempo-said").textContent = settings.tempo_bpm === null ? `${tempo} heard${sure}` : `${tempo}, as you say`;
   }
 }

@@ -1,12 +1,12 @@
 // Selecting, moving, deleting and adding beats and accents, with the bar of buttons below the time axis.
 
 import { at, say } from "./dom.js";
-import { added, deleted, found, History, marksOf, moved } from "./edits.js";
+import { added, deleted, found, History, marksOf, moved, onMillisecond } from "./edits.js";
 
 const NUDGE_S = 0.01;
 
 export class Editor {
-  // `does` has change(edits), marked(marks, selected), reveal(time_s) and position().
+  // `does` has change(edits), marked(marks, selected) and position().
   constructor(does) {
     this.does = does;
     this.edits = [];
@@ -70,8 +70,8 @@ export class Editor {
     }
     const place = among.indexOf(this.selected);
     const now_s = this.does.position();
-    const fresh = by > 0 ? among.findIndex(({ time_s }) => time_s >= now_s) : among.findLastIndex(({ time_s }) => time_s <= now_s);
-    const next = place >= 0 ? place + by : fresh >= 0 ? fresh : by > 0 ? 0 : among.length - 1;
+    const after = among.filter(({ time_s }) => time_s < now_s).length; // how many the playhead has passed
+    const next = place >= 0 ? place + by : by > 0 ? after : after - 1;
     this.select(among[Math.max(0, Math.min(among.length - 1, next))]);
   }
 
@@ -82,7 +82,7 @@ export class Editor {
   moveTo(mark, to_s, label = null) {
     const to = Math.max(0, Math.min(this.variant.duration_s, to_s));
     const edits = moved(this.edits, mark, to);
-    this.selected = { ...mark, time_s: Math.round(1000 * to) / 1000 };
+    this.selected = { ...mark, time_s: onMillisecond(to) };
     this.commit(edits, label);
   }
 
@@ -119,7 +119,7 @@ export class Editor {
 
   add() {
     const at_s = this.does.position();
-    this.selected = { what: "accent", heard_s: null, time_s: Math.round(1000 * at_s) / 1000 };
+    this.selected = { what: "accent", heard_s: null, time_s: onMillisecond(at_s) };
     at("what").value = "accent";
     this.commit(added(this.edits, at_s), null);
   }

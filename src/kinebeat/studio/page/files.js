@@ -34,10 +34,10 @@ export class Files {
   row(what, name, words) {
     const busy = make("span", { className: "busy quiet", textContent: "being made …", hidden: true });
     const trouble = make("span", { className: "problem", role: "alert", hidden: true });
-    const link = make("a", { download: "", className: "button" }, make("strong", { textContent: name }), make("small", { textContent: words }));
+    const inside = [make("strong", { textContent: name }), make("small", { textContent: words })];
+    const link = make("a", { download: "", className: "button" }, ...inside);
     const row = { what, name, link, busy, trouble, item: make("li", {}, link, busy, trouble) };
     link.addEventListener("click", (event) => {
-      if (link.dataset.ready) return; // our own click: the browser saves it
       event.preventDefault();
       this.fetch(row);
     });

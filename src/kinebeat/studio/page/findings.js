@@ -22,9 +22,10 @@ export function axisWords(variant, marks) {
   const of = (kind) => marks.filter(({ what }) => what === kind).length;
   const edited = marks.filter(({ edited }) => edited).length;
   const parts = variant.tracks.map(({ name, drum, notes }) => `${name} ${counted(notes.length, drum ? "stroke" : "note")}`);
-  const heard = variant.beats.length + variant.accents.length ? [counted(of("beat"), "beat"), counted(of("accent"), "accent")] : [];
+  const heard = marks.length ? [counted(of("beat"), "beat"), counted(of("accent"), "accent")] : [];
   const more = [variant.chords.length ? counted(variant.chords.length, "chord") : "", edited ? `${edited} edited by hand` : ""];
-  return `${[...heard, ...parts, ...more].filter(Boolean).join(", ")}. Up and down arrows select a beat or an accent, left and right move it.`;
+  const what = [...heard, ...parts, ...more].filter(Boolean).join(", ");
+  return marks.length ? `${what}. Up and down arrows select a beat or an accent, left and right move it.` : `${what}.`;
 }
 
 export class MarkTable {

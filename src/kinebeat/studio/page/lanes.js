@@ -12,7 +12,9 @@ export function lanesOf(variant, curves) {
   const lanes = [{ name: "", height: 20, draw: ruler }];
   if (curves) lanes.push({ name: "Movement", height: 54, draw: movement, curves });
   if (variant.beats.length) lanes.push({ name: "Beats", height: 22, draw: beats, what: "beat" });
-  if (variant.beats.length || variant.accents.length) lanes.push({ name: "Accents", height: 46, draw: accents, what: "accent" });
+  if (variant.beats.length || variant.accents.length) {
+    lanes.push({ name: "Accents", height: 46, draw: accents, what: "accent" });
+  }
   for (const track of variant.tracks) {
     if (track.drum) lanes.push({ name: track.name, rows: track.lanes, height: DRUM_PX * track.lanes.length + 6, draw: drums, track });
   }

@@ -21,7 +21,12 @@ export class Maker {
 
   // Change settings; made after `wait_ms` without another change.
   change(settings, wait_ms) {
-    this.settings = { ...this.settings, ...settings };
+    const wanted = { ...this.settings, ...settings };
+    if (JSON.stringify(wanted) === JSON.stringify(this.settings)) {
+      if (this.timer && !wait_ms) this.go(); // a slider that is let go where it was
+      return;
+    }
+    this.settings = wanted;
     this.since ??= performance.now();
     performance.mark("kinebeat:changed");
     this.remake = true;

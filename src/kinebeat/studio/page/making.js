@@ -37,11 +37,12 @@ export function showMaking(job) {
     if (state === "past") item.append(make("span", { className: "unseen", textContent: " (done)" }));
     return item;
   });
-  const share = Math.round(100 * job.done_share);
+  const working = job.state === "working";
+  const how = working ? `${Math.round(100 * job.done_share)} % in all` : "It begins when those before it are done.";
   box.replaceChildren(
     make("p", { className: "large", textContent: jobWords(job) }),
     jobBar(job),
-    make("p", { className: "quiet", textContent: job.state === "working" ? `${share} % in all` : "It begins when those before it are done." }),
+    make("p", { className: "quiet", textContent: how }),
     make("ol", { className: "stages" }, ...stages),
   );
 }

@@ -70,7 +70,8 @@ export class Mixer {
   row(track) {
     const words = WORDS[track] ?? track;
     const button = (text, label, does) => {
-      const made = make("button", { type: "button", textContent: text, title: label, "aria-label": `${label} ${words}`, onclick: does });
+      const made = make("button", { type: "button", textContent: text, title: label, onclick: does });
+      made.setAttribute("aria-label", `${label} ${words}`);
       made.className = label.toLowerCase();
       return made;
     };

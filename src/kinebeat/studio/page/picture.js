@@ -24,11 +24,6 @@ export class Picture {
     this.video.load();
   }
 
-  // Seconds by which the picture is ahead of the sound; null while it is not known.
-  lead(heard_s) {
-    return this.video.readyState < 2 || this.video.seeking ? null : this.video.currentTime - heard_s;
-  }
-
   follow(playing, heard_s) {
     const { video } = this;
     if (video.readyState < 1) return;

@@ -105,7 +105,8 @@ export class StartView {
     const words = make("span", { className: "quiet", textContent: "Sending" });
     const cancel = make("button", { type: "button", textContent: "Cancel", onclick: () => stop.abort() });
     cancel.setAttribute("aria-label", `Cancel sending ${file.name}`);
-    const item = make("li", { className: "card" }, make("div", { className: "head" }, make("strong", { textContent: file.name }), words), bar, make("div", { className: "does" }, cancel));
+    const head = make("div", { className: "head" }, make("strong", { textContent: file.name }), words);
+    const item = make("li", { className: "card" }, head, bar, make("div", { className: "does" }, cancel));
     at("uploads").append(item);
     say(`Sending ${file.name}`);
     const report = (share) => {
@@ -160,12 +161,13 @@ export class StartView {
       made.setAttribute("aria-label", `${words}: ${job.name}`);
       return made;
     };
+    const name = make("a", { href: `#job=${job.id}`, textContent: job.name });
     const does = make("div", { className: "does" });
     if (job.state === "failed") does.append(button("Try again", () => this.again(job.id)));
     does.append(button("Remove", () => this.remove(job)));
     return [
       job.state === "done" ? still(job) : null,
-      make("div", { className: "head" }, make("a", { href: `#job=${job.id}`, textContent: job.name }), make("span", { className: "facts quiet" })),
+      make("div", { className: "head" }, name, make("span", { className: "facts quiet" })),
       job.state === "waiting" || job.state === "working" ? make("div", { className: "bar" }) : null,
       job.state === "failed" ? make("p", { className: "problem" }) : null,
       does,

@@ -7,7 +7,7 @@ const MOST_BYTES = 120e6; // a minute and a half of three tracks
 const MOST_AT_ONCE = 3; // a browser has six connections: changes must not queue behind sound that is being rendered
 
 // A 16 bit WAV as an AudioBuffer. Read by hand: a browser's decoder may resample, and its stretches would not join.
-export function fromWav(bytes) {
+function fromWav(bytes) {
   const view = new DataView(bytes);
   const name = (place) => String.fromCharCode(...new Uint8Array(bytes, place, 4));
   let channels = 2;

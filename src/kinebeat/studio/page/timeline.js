@@ -9,7 +9,9 @@ const NARROW_PX = 560;
 const ZOOM = 1.5;
 const OVERVIEW_PX = 44;
 const NEAR_PX = 9;
-const COLOURS = ["ink", "quiet", "grid", "stripe", "accent", "speed", "beat", "drums", "piano", "guitar", "edited", "chosen", "raised", "lit"];
+const COLOURS = [
+  "ink", "quiet", "grid", "stripe", "accent", "speed", "beat", "drums", "piano", "guitar", "edited", "chosen", "lit",
+];
 
 export class Timeline {
   // `does` has seek(time_s), select(mark), move(mark, time_s).

@@ -85,7 +85,8 @@ export class Variants {
     const name = make("strong");
     const words = make("small");
     const canvas = make("canvas", { "aria-hidden": "true" });
-    const choose = make("button", { type: "button", className: "choose", onclick: () => this.does.go(number) }, name, canvas, words);
+    const go = () => this.does.go(number);
+    const choose = make("button", { type: "button", className: "choose", onclick: go }, name, canvas, words);
     const rename = make("button", { type: "button", textContent: "Rename", onclick: () => this.rename(number) });
     const remove = make("button", { type: "button", textContent: "Delete", onclick: () => this.remove(number) });
     const does = make("div", { className: "does" }, rename, remove);
