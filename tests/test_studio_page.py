@@ -173,7 +173,9 @@ def test_a_video_goes_up_its_stages_are_told_and_it_opens(tab, studio, clip):
     tab.wait_for(state("start"))
     assert "500 MB, 10 min" in tab.value(text("limits"))
     tab.value(
-        "window.told = new Set(); window.heard = [];"
+        "window.told = new Set(); window.heard = []; window.titles = [];"
+        "new MutationObserver(() => titles.push(document.title))"
+        ".observe(document.querySelector('title'), {childList: true});"
         "new MutationObserver(() => document.querySelectorAll('.stages .now').forEach((e) => told.add(e.textContent)))"
         ".observe(document.getElementById('making'), {childList: true, subtree: true});"
         "new MutationObserver(() => heard.push(document.getElementById('said').textContent))"
@@ -186,6 +188,7 @@ def test_a_video_goes_up_its_stages_are_told_and_it_opens(tab, studio, clip):
     tab.wait_for(state("done"))
     tab.wait_for("document.querySelectorAll('#mixer li').length === 2")
     assert "Looking for the person" in tab.value("[...told]")
+    assert any(" % " in title and "dancer.mp4" in title for title in tab.value("titles"))
     said = tab.value("heard")
     assert any("Looking for the person" in words and "% in all" in words for words in said), said
     assert said[-1] == "dancer.mp4: Done"
@@ -775,6 +778,24 @@ def test_the_axis_leafs_over_where_things_shall_not_move(tab, studio):
 
 
 # When something goes wrong
+
+
+def test_a_video_that_is_dropped_on_another_clip_goes_up_too(tab, studio, fresh, tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(b"\x07" * 5000)
+    open_job(tab, studio, fresh)
+    tab.drop_files("#timeline", tmp_path / "noise.mp4")
+    tab.wait_for("document.getElementById('job-name').textContent === 'noise.mp4'")
+    name = tab.value("new URLSearchParams(location.hash.slice(1)).get('job')")
+    studio.ask(f"api/jobs/{name}", "DELETE")
+    tab.wait_for(state("start"))
+
+
+def test_a_picture_that_the_browser_cannot_show_is_told(tab, studio, fresh):
+    open_job(tab, studio, fresh)
+    tab.value("document.getElementById('video').src = 'style.css'")
+    tab.wait_for("/cannot show the picture/.test(document.getElementById('notice').textContent)")
+    play(tab)
+    tab.wait_for("loudness() > 0.01")
 
 
 @pytest.fixture

@@ -57,7 +57,8 @@ function show() {
     document.body.dataset.state = "start";
   } else {
     start.trouble("");
-    document.title = `${job.name} – Kinebeat studio`;
+    const share = job.state === "working" ? `${Math.round(100 * job.done_share)} % – ` : "";
+    document.title = `${share}${job.name} – Kinebeat studio`;
     document.body.dataset.state = job.state;
     view.show(job, number);
   }

@@ -1,5 +1,7 @@
 // The picture follows the sound: nudged while it is near, moved when it is not.
 
+import { notice } from "./dom.js";
+
 const NEAR_S = 0.012;
 const FAR_S = 0.3;
 const NUDGED = 0.12; // at most so much faster or slower
@@ -9,6 +11,9 @@ export class Picture {
   constructor(video) {
     this.video = video;
     this.shown = null;
+    video.addEventListener("error", () => {
+      if (this.shown !== null) notice("This browser cannot show the picture. The sound can be heard all the same.");
+    });
   }
 
   open(address) {

@@ -20,6 +20,9 @@ export class StartView {
     at("kind").addEventListener("change", () => this.kind());
     at("performer").addEventListener("change", () => this.kind());
     this.dropping();
+    window.addEventListener("beforeunload", (event) => {
+      if (at("uploads").childElementCount) event.preventDefault(); // what is half sent would be lost
+    });
   }
 
   configure({ limits, performers }, keys) {
@@ -67,7 +70,8 @@ export class StartView {
       if (!files(event)) return;
       event.preventDefault(); // else the browser would leave the page for the video
       light(0);
-      if (!at("start").hidden) this.take(event.dataTransfer.files);
+      if (at("start").hidden) location.hash = ""; // there it is seen on its way
+      this.take(event.dataTransfer.files);
     });
   }
 
@@ -91,7 +95,7 @@ export class StartView {
     this.trouble("");
     const alone = files.length === 1;
     const all = await Promise.all([...files].map((file) => this.send(file)));
-    // Whoever sends one file wants to see it; of several the list says more.
+    // Whoever sends one file wants to see it; of several, or where another clip has been opened, the list says more.
     if (alone && all[0] && !at("start").hidden) this.open(all[0]);
   }
 
