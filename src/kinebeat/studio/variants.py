@@ -92,7 +92,7 @@ class Variants:
         """Make the first variant of a clip that has been heard; of a performance it is there already."""
         if job.kind == "performance":
             track = job.facts["track"]
-            return Variant(1, "As it is heard", 1, {**DEFAULT, "levels": {track: 0.0, ORIGINAL: None}})
+            return Variant(1, "As it is heard", 1, {**DEFAULT, "levels": checked_levels({}, (track, ORIGINAL))})
         variant = Variant(1, "Variant 1", 1, checked_wish({}, self._limits.edits))
         told({"stage": "drums", "share": 0.0})
         await self._compose(job, variant, told)
@@ -146,7 +146,8 @@ class Variants:
                 if len(variants) >= self._limits.variants:
                     problem = f"there are {len(variants)} variants, as many as a clip may have"
                     raise JobError(409, problem, "remove one")
-                number = max((one.number for one in variants), default=0) + 1
+                number = max(self.jobs.get(job.id).facts.get("numbers", 1), *(one.number for one in variants)) + 1
+                self._store.know(job.id, {"numbers": number})  # a number that was dropped is not given again
                 variant = Variant(number, f"Variant {number}", 1, wish)
             await self._compose(job, variant, None)
             self._store.put(job.id, variant)
@@ -172,10 +173,8 @@ class Variants:
                 raise JobError(400, f"a name has 1 to {LONGEST_NAME} letters", "choose another")
             variant = replace(variant, name=plain)
         if "levels" in asked:
-            levels = checked_levels(asked["levels"])
-            kept = variant.settings["levels"]
-            if job.kind == "performance":
-                levels = {name: asked["levels"].get(name, kept[name]) for name in kept}
+            names = variant.settings["levels"] if job.kind == "performance" else None
+            levels = checked_levels(asked["levels"], names)
             variant = replace(variant, settings={**variant.settings, "levels": levels})
         self._store.put(job.id, variant)
         self.jobs.announce(job.id)

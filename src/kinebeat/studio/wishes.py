@@ -11,6 +11,8 @@ from kinebeat.faders import HIGHEST_DB, LOWEST_DB, ORIGINAL
 from kinebeat.outputs import DRUMS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kinebeat.settings import Settings
 
     Wish = dict[str, Any]
@@ -66,16 +68,21 @@ def checked_wish(asked: Any, most_edits: int) -> Wish:
     return kept
 
 
-def checked_levels(asked: Any) -> dict[str, float | None]:
-    """Levels by track in dB, None for one that is mute.
+def checked_levels(asked: Any, tracks: Iterable[str] | None = None) -> dict[str, float | None]:
+    """Levels by track in dB, None for one that is mute; those that are not named are as usual.
+
+    Args:
+        asked: JSON of a page.
+        tracks: there are; those of a soundtrack if None.
 
     Raises:
         OptionError: they are not.
     """
     from kinebeat.score import SEATS
 
-    names = {ORIGINAL, DRUMS, *SEATS}
-    levels = {ORIGINAL: None, DRUMS: 0.0, **dict.fromkeys(SEATS, 0.0)} | _object(asked, names, "levels")
+    names = {ORIGINAL, DRUMS, *SEATS} if tracks is None else set(tracks)
+    usual = {name: None if name == ORIGINAL else 0.0 for name in sorted(names)}
+    levels = usual | _object(asked, names, "levels")
     return {
         name: None if level is None else _number(level, f"level of {name}", LOWEST_DB, HIGHEST_DB)
         for name, level in levels.items()
