@@ -108,12 +108,14 @@ class StudioProcess:
         """All of them."""
         return self.ask("GET", "/api/jobs")[1]["jobs"]
 
-    def wait(self, name: str, states: tuple[str, ...] = ("done", "failed"), within_s: float = WAIT_S) -> dict[str, Any]:
+    def wait(
+        self, name: str, states: tuple[str, ...] = ("done", "failed"), within_s: float = WAIT_S, every_s: float = 0.02
+    ) -> dict[str, Any]:
         """Until a job has come so far."""
         end_s = time.monotonic() + within_s
         while (job := self.job(name))["state"] not in states:
             assert time.monotonic() < end_s, job
-            time.sleep(0.02)
+            time.sleep(every_s)
         return job
 
     def events(self, origin: str | None = None, **more: Any) -> Any:
