@@ -121,3 +121,18 @@ def test_names_inside_a_film_that_are_no_text_do_not_matter(write_video, tmp_pat
     path = spoilt_film(write_video, tmp_path, b"Lavf", b"\xff\xfe\xfd\xff")
     assert probe(path).has_audio
     assert sum(len(block) for block in clip_audio(path, 4800).blocks()) == 4800
+
+
+def test_pictures_of_gigabytes_in_small_files_are_not_unpacked(write_video, tmp_path, monkeypatch):
+    honest = write_video(tmp_path / "honest.mov", [BLACK] * 2, codec="png", pix_fmt="rgb24")
+    assert len(list(frames(honest))) == 2
+    monkeypatch.setattr("kinebeat.video_in._MOST_PIXELS", 96 * 128 - 1)
+    with pytest.raises(InputError, match="128 x 96 pixels, too many"):
+        probe(honest)
+    content = honest.read_bytes()
+    size = (96).to_bytes(2, "big"), (128).to_bytes(2, "big")
+    claimed = content.replace(size[1] + size[0], (16).to_bytes(2, "big") * 2)
+    assert claimed != content
+    (tmp_path / "claimed.mov").write_bytes(claimed)
+    with pytest.raises(InputError):
+        probe(tmp_path / "claimed.mov")

@@ -38,6 +38,8 @@ _MAX_ERRORS_IN_A_ROW = 200
 
 # A rate above this is no camera's.
 _FASTEST_FPS = 500
+# A file of a few kilobytes can hold a picture of gigabytes; the largest cameras make half of this.
+_MOST_PIXELS = 8192 * 8192
 
 logging.getLogger("libav").setLevel(logging.CRITICAL)
 
@@ -227,8 +229,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = moving[0]
         if stream.codec_context is None:
             raise InputError(path, "its picture is in a form that is not known", "convert it to mp4")
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > _MOST_PIXELS:
+            raise InputError(path, f"its picture has {width} x {height} pixels, too many to be read", "make it smaller")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
+        stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
         yield container, stream
     finally:
         container.close()
