@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from browser import chromium, running
 from command_line import run
 from kinebeat.studio.folders import shown_name, source_name
 from studio_process import StudioProcess, is_plain
@@ -116,6 +117,48 @@ def test_events_are_for_our_own_pages(studio):
         assert refused.value.response.status_code in (400, 403)
     with studio.events() as page:
         assert json.loads(page.recv(timeout=20))["t"] == "jobs"
+
+
+TRIES = """
+Promise.all([
+  fetch('{url}api/demo', {{method: 'POST', mode: 'no-cors'}}).then(() => 'sent', () => 'refused'),
+  fetch('{url}api/state').then(() => 'read', () => 'refused'),
+  new Promise(done => {{
+    const socket = new WebSocket('{url}api/events'.replace('http', 'ws'));
+    socket.onopen = () => done('open');
+    socket.onerror = () => done('refused');
+  }}),
+  new Promise(done => {{
+    const picture = new Image();
+    picture.onload = () => done('seen');
+    picture.onerror = () => done('refused');
+    picture.src = '{url}icon.svg';
+  }}),
+])
+"""
+
+
+def test_a_foreign_page_in_a_real_browser_reaches_nothing(studio, done, tmp_path):
+    program = chromium()
+    if program is None:
+        pytest.skip("needs Chromium")
+    url = f"http://127.0.0.1:{studio.port}/"
+    with running(program, tmp_path, None) as browser:
+        tab = browser.tab()
+        tab.call("Page.navigate", url="data:text/html,<h1>another page</h1>")
+        tab.wait_for("document.body.innerText === 'another page'")
+        assert tab.value(TRIES.format(url=url)) == ["refused"] * 4
+        assert [job["id"] for job in studio.jobs()] == [done]
+        assert not any("live_child" in " ".join(one.cmdline()) for one in studio.family())
+        tab.open(url)  # its own page may; and it leads to the live page, which is another origin
+        assert tab.value(TRIES.format(url=url)) == ["sent", "read", "open", "seen"]
+        tab.value("location.href = '/live'")
+        tab.wait_for("document.title.includes('live') && !!document.body.dataset.state")
+        assert f":{studio.port}/" not in tab.value("location.href")
+        tab.close()
+    for job in studio.jobs():
+        if job["id"] != done:
+            studio.ask("DELETE", f"/api/jobs/{job['id']}")
 
 
 def test_only_this_computer_is_listened_to(studio):
