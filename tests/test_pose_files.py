@@ -252,6 +252,12 @@ def test_positions_are_in_pictures(tmp_path: Path, far: float) -> None:
         load_pose(write(tmp_path / "a.npz", xy=xy))
 
 
+@pytest.mark.parametrize("step_s", [1e9, 800.0, -1e15])
+def test_times_are_seconds_of_a_clip(tmp_path: Path, step_s: float) -> None:
+    with pytest.raises(InputError, match="14400 s were expected at most"):
+        load_pose(write(tmp_path / "a.npz", times_s=step_s * np.arange(20)))
+
+
 @pytest.mark.parametrize("said", ['{"people":' * 5000, '{"people": [{"pose_keypoints_2d": [1e300, 1]}]}'])
 def test_openpose_files_that_go_too_far_are_refused(tmp_path: Path, said: str) -> None:
     (tmp_path / "clip_000000000000_keypoints.json").write_text(said)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WANTED = "xy (T, J, 2), score (T, J), times_s (T,) and layout"
 _NEEDED = ("xy", "score", "times_s", "layout")
 _LARGEST_SIDE = 1 << 20
+_LONGEST_S = 4 * 3600.0
 _MOST_BYTES = 1 << 30
 """Of arrays in one file, unpacked: hours of keypoints. A packed file can hold a thousand times its own size."""
 _REMEDY = "write it again with these arrays (see the README, keypoint files)"
@@ -225,6 +226,9 @@ def _real(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float64]:
 def _check_times(path: Path, times_s: NDArray[np.float64]) -> None:
     if not np.isfinite(times_s).all():
         raise InputError(path, "times_s holds NaN or infinite values", "give every frame its time in seconds")
+    if np.abs(times_s).max() > _LONGEST_S:
+        problem = f"times_s goes to {np.abs(times_s).max():g} s, {_LONGEST_S:g} s were expected at most"
+        raise InputError(path, problem, "write seconds, and begin at 0")
     if (np.diff(times_s) <= 0).any():
         where = int(np.argmax(np.diff(times_s) <= 0)) + 1
         raise InputError(path, f"times_s does not increase at frame {where}", "sort the frames and drop repeated ones")
