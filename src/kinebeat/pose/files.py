@@ -53,7 +53,9 @@ def load_pose(path: str | Path, *, to: str = "rhythmicnet17") -> PoseTrack:
         raise InputError(path, f"expected {_WANTED}; {', '.join(missing)} missing", _REMEDY)
     layout = str(arrays["layout"])
     if layout not in skeleton.LAYOUTS:
-        raise InputError(path, f"unknown joint layout {layout!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}")
+        raise InputError(
+            path, f"unknown joint layout {layout[:60]!r}", f"use one of {', '.join(sorted(skeleton.LAYOUTS))}"
+        )
     joints = len(skeleton.LAYOUTS[layout].joints)
     xy, score, times_s = (_real(path, name, arrays[name]) for name in ("xy", "score", "times_s"))
     frames = len(times_s) if times_s.ndim == 1 else -1
@@ -247,7 +249,7 @@ def _size(path: Path, size: NDArray[Any] | None, xy: NDArray[np.float64]) -> tup
     if size is not None:
         numbers = size.shape == (2,) and size.dtype.kind in "iuf"
         if not numbers or not ((size >= 1) & (size <= _LARGEST_SIDE)).all():
-            raise InputError(path, f"size must be width and height, got {size!r}", _REMEDY)
+            raise InputError(path, f"size must be width and height, got {str(size.tolist())[:60]}", _REMEDY)
         return int(size[0]), int(size[1])
     seen = xy[np.isfinite(xy).all(axis=-1)]
     if not len(seen):
