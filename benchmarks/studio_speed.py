@@ -31,6 +31,7 @@ SETS = {
     "density": "set('#density', (0.3 + 0.05 * {n}).toFixed(2))",
     "kit": "set('#kit', ['jazz', 'standard', 'room', 'brush'][{n} % 4])",
     "tempo": "set('#tempo', 90 + {n})",
+    "seed with piano": "document.querySelector('#another').click()",  # the last: the piano stays
 }
 SET = """
 window.set = (selector, value) => {
@@ -60,6 +61,10 @@ def changes_s(tab: Tab, what: str, count: int) -> list[float]:
     """Seconds from changes of a control to the new sound."""
     tab.value(SET)
     tab.value("document.querySelector('#loop').getAttribute('aria-pressed') === 'true' || loop.click()")
+    if what == "seed with piano":
+        before = tab.value(HEARD)
+        tab.value("document.querySelector('#with input').click()")
+        tab.wait_for(f"{HEARD} > {before}", LONG_S)
     for number in range(count):
         before = tab.value(HEARD)
         tab.value(SETS[what].format(n=number))
@@ -97,7 +102,7 @@ def main() -> None:
                 if not rows:  # the studio has just been opened
                     rows.append({"name": f"first sound, {seconds:g} s clip, first of a studio", "p50_s": waits.pop(0)})
                 rows.append({"name": f"first sound, {seconds:g} s clip", **spread(waits), "count": len(waits)})
-                for what in SETS:
+                for what in SETS if seconds == options.seconds[0] else ("seed", "density"):
                     heard_s = changes_s(tab, what, options.changes)
                     row = {"name": f"change of {what}, {seconds:g} s clip", **spread(heard_s), "count": len(heard_s)}
                     rows.append(row)

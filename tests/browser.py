@@ -98,7 +98,8 @@ class Tab:
         self.call("Input.dispatchKeyEvent", type="keyUp", **where)
 
     def click(self, selector: str) -> None:
-        """The middle of an element, with the mouse."""
+        """The middle of an element, with the mouse; an element that is just being made anew is waited for."""
+        self.wait_for(f"!!document.querySelector({selector!r})")
         self.value(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
         box = self.value(
             f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"

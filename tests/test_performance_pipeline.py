@@ -175,7 +175,7 @@ def test_no_keyboard_in_the_picture(film, monkeypatch):
 
 def test_keypoints_alone(keypoints, monkeypatch, tmp_path):
     install(monkeypatch, with_body(pianist()))
-    with pytest.raises(InputError, match=r"do not show the keys.*--pose"):
+    with pytest.raises(InputError, match=r"do not show the keys.*keypoints beside it"):
         kinebeat.perform(keypoints)
     made = kinebeat.perform(keypoints, "guitar")
     assert made.video is None

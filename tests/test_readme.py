@@ -201,3 +201,25 @@ def test_the_throughput_of_a_batch():
         ("single runs, 2 cores", "times as quick as single runs that have both cores"),
     ):
         assert f"{ratios[f'throughput of the batch against {what}']:.1f} {words}" in told
+
+
+def test_the_figures_of_the_studio():
+    """What README and docs/studio.md say of waiting, load and wrong inputs."""
+    readme = README.replace("\n", " ")
+    speed, load, wrong = rows("studio_speed"), rows("studio_load"), rows("studio_fuzz")
+    first = speed["first sound, 10 s clip"]["p50_s"]
+    seed, density = speed["change of seed, 10 s clip"], speed["change of density, 10 s clip"]
+    assert f"its first sound is heard after {first:.1f} s" in readme
+    assert (
+        f"after {seed['p50_s']:.2f} s (p95 {seed['p95_s']:.2f}), of the density after {density['p50_s']:.2f} s"
+        in readme
+    )
+    piano = speed["change of seed with piano, 10 s clip"]
+    assert f"played anew too, after {piano['p50_s']:.1f} s (p95 {piano['p95_s']:.1f})" in readme
+    late_ms = load["session, with 20 jobs"]["late_all_p95_ms"]
+    assert f"{late_ms:.1f} ms late (p95" in readme
+    assert load["session, with 20 jobs"]["jobs_done"] == 20
+    assert sum(row["inputs"] for row in wrong.values()) == 1000
+    for row in wrong.values():
+        assert row["crashes"] == row["hangs_over_30_s"] == row["stray_files"] == 0
+        assert row["grown_mb"] < 100
