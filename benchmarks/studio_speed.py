@@ -77,9 +77,9 @@ def changes_s(tab: Tab, what: str, count: int) -> list[float]:
 def main() -> None:
     """Measure and write benchmarks/results/studio_speed.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=5, help="how many are brought, one after the other")
-    parser.add_argument("--changes", type=int, default=20)
-    parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 60.0], help="length of the clips")
+    parser.add_argument("--clips", type=int, default=4, help="how many are brought, one after the other")
+    parser.add_argument("--changes", type=int, default=15)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[10.0], help="length of the clips")
     options = parser.parse_args()
     program = chromium()
     if program is None:

@@ -7,12 +7,13 @@ import wave
 import numpy as np
 import pytest
 
+from kinebeat.audio import pcm_16, wav_16
 from kinebeat.drums.kit import DRUMS
 from kinebeat.errors import OptionError
 from kinebeat.live.clock import SessionClock
 from kinebeat.live.events import Beat, Hit
 from kinebeat.live.outputs import samples
-from kinebeat.live.outputs.samples import LAYERS, DrumSamples, drum_samples, wav_bytes
+from kinebeat.live.outputs.samples import LAYERS, DrumSamples, drum_samples
 from kinebeat.live.outputs.speakers import Follower, Mixer, SpeakerError, SpeakerOutput
 from kinebeat.synth import RATE_HZ
 
@@ -44,7 +45,7 @@ def test_a_stroke_takes_the_next_louder_recording_turned_down(kit):
 
 
 def test_recordings_are_wav_files(kit):
-    with wave.open(io.BytesIO(wav_bytes(kit.waves[KICK][2]))) as file:
+    with wave.open(io.BytesIO(wav_16(pcm_16(kit.waves[KICK][2])))) as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, RATE_HZ, 2)
         assert file.getnframes() == len(kit.waves[KICK][2])
 

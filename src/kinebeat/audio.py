@@ -6,6 +6,7 @@ long clip needs hardly more memory than a short one.
 
 from __future__ import annotations
 
+import io
 import wave
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -31,7 +32,18 @@ if TYPE_CHECKING:
 
     Blocks = Iterator[NDArray[np.float32]]
 
-__all__ = ["RATE_HZ", "Mix", "counted", "envelope", "mix", "render", "render_blocks", "write_wav"]
+__all__ = [
+    "RATE_HZ",
+    "Mix",
+    "counted",
+    "envelope",
+    "mix",
+    "pcm_16",
+    "render",
+    "render_blocks",
+    "wav_16",
+    "write_wav",
+]
 
 Original = Literal["keep", "duck", "mute"]
 
@@ -303,6 +315,23 @@ def write_wav(blocks: Iterable[NDArray[np.float32]], path: str | Path) -> float:
             # The lower three of the four bytes of each sample.
             file.writeframesraw(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
     return peak
+
+
+def pcm_16(samples: NDArray[np.float32]) -> bytes:
+    """Sound as 16-bit samples without a head: (N, 2) float32 in [-1, 1]; what is beyond is cut off."""
+    whole: NDArray[np.int16] = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
+    return whole.tobytes()
+
+
+def wav_16(samples: bytes) -> bytes:
+    """Samples from `pcm_16` as a WAV file; browsers do not take 24 bits everywhere."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframesraw(samples)
+    return target.getvalue()
 
 
 def counted(blocks: Blocks, frames: int, report: Callable[[float], None]) -> Blocks:

@@ -12,11 +12,11 @@ import typer
 
 from kinebeat.cli.options import QuietOption, SoundfontOption
 from kinebeat.errors import OptionError
+from kinebeat.studio.settings import HOST, PORT
 
 if TYPE_CHECKING:
     from kinebeat.studio.settings import StudioSettings
 
-PORT = 8765
 DATA = Path("~/.kinebeat/studio")
 PASSWORD = "KINEBEAT_PASSWORD"  # noqa: S105  the name of the variable
 SHORTEST_PASSWORD = 8
@@ -27,7 +27,7 @@ def open_studio(
     host: Annotated[
         str,
         typer.Option(help="Address to serve on; any that others can reach needs a password."),
-    ] = "127.0.0.1",
+    ] = HOST,
     name: Annotated[
         list[str] | None, typer.Option(help="A name that leads here, such as studio.local; may be given again.")
     ] = None,

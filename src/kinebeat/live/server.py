@@ -20,11 +20,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kinebeat import __version__
+from kinebeat.audio import pcm_16, wav_16
 from kinebeat.drums.kit import DRUMS
 from kinebeat.errors import OptionError
 from kinebeat.live.events import Beat, Change, Event
 from kinebeat.live.outputs.output import Output, Seen
-from kinebeat.live.outputs.samples import LAYERS, DrumSamples, wav_bytes
+from kinebeat.live.outputs.samples import LAYERS, DrumSamples
 from kinebeat.score import CHOKED, CHOKING
 from kinebeat.serving.allowance import Allowance
 from kinebeat.serving.sockets import LOOPBACK, ServerError, listening
@@ -172,7 +173,7 @@ class PageServer:
             if self._recordings is None:
                 waves = self._samples().waves
                 self._recordings = {
-                    (d, k): wav_bytes(wave) for d, own in enumerate(waves) for k, wave in enumerate(own)
+                    (d, k): wav_16(pcm_16(wave)) for d, own in enumerate(waves) for k, wave in enumerate(own)
                 }
             return self._recordings
 

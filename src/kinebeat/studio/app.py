@@ -19,12 +19,12 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
 
 from kinebeat import __version__
+from kinebeat.audio import wav_16
 from kinebeat.errors import KinebeatError, OptionError, OutputError
 from kinebeat.studio.board import Board, TooManyError
 from kinebeat.studio.hands import RefusedError
 from kinebeat.studio.jobs import JobError
 from kinebeat.studio.live_child import LiveError
-from kinebeat.studio.variants import wav_head
 from kinebeat.studio.wishes import checked_performance
 from kinebeat.studio.work import words
 
@@ -144,8 +144,8 @@ def application(
     async def sound(
         job: str, number: int, revision: int, track: str, from_s: float = 0.0, to_s: float = 8.0
     ) -> Response:
-        frames, samples = await variants.stretch(jobs.done(job), number, revision, track, from_s, to_s)
-        return Response(wav_head(frames) + samples, media_type="audio/wav")
+        samples = await variants.stretch(jobs.done(job), number, revision, track, from_s, to_s)
+        return Response(wav_16(samples), media_type="audio/wav")
 
     @app.get("/api/jobs/{job}/variants/{number}/files/{what}")
     async def download(job: str, number: int, what: str) -> Response:

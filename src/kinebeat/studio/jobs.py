@@ -87,11 +87,6 @@ class Jobs:
         self._told_s = 0.0
         self._loop_task: asyncio.Task[None] | None = None
 
-    @property
-    def hand(self) -> Hand:
-        """The process that looks at clips."""
-        return self._hand
-
     def folder(self, name: str) -> JobFolder:
         """The files of a job; its id has been checked to be one."""
         if not JOB_ID.fullmatch(name):

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinebeat.audio import RATE_HZ, mix, pcm_16
 from kinebeat.children import Desk, yield_to_others
 from kinebeat.files import atomic_output
 from kinebeat.studio.rehearsal import rehearsed
 from kinebeat.studio.telling import variant_told
 from kinebeat.studio.wishes import checked_wish, settings_of
-from kinebeat.studio.work import FRAME_BYTES, RATE_HZ, answer, as_pcm, folder_of, hide_paths, plain
+from kinebeat.studio.work import FRAME_BYTES, answer, folder_of, hide_paths, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +50,6 @@ class _Made:
 
     def begin(self, places: dict[str, Path], sampler: Sampler) -> None:
         """Begin to render, into a file for each track; the folder of the variant must be there."""
-        from kinebeat.audio import mix
-
         sound = mix(self.soundtrack.score, soundfont=sampler)
         for number, (name, place) in enumerate(places.items()):
             place.parent.mkdir(exist_ok=True)
@@ -65,7 +64,7 @@ class _Made:
                 self.files.pop(name).close()
                 del self.blocks[name]
             else:
-                self.files[name].write(as_pcm(block))
+                self.files[name].write(pcm_16(block))
 
     def close(self) -> None:
         """Let go of what is half rendered."""
@@ -101,7 +100,6 @@ class _Player:
     def _ready(self, order: Message) -> Message:
         """Load what every clip needs before the first comes."""
         import kinebeat.heard_files  # noqa: F401  loaded, not used
-        from kinebeat.audio import mix
         from kinebeat.pipeline import play_to
         from kinebeat.score import SEATS
 

@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from kinebeat.audio import RATE_HZ
 from kinebeat.faders import ORIGINAL
 from kinebeat.studio.hands import Hand, RefusedError
 from kinebeat.studio.jobs import JobError
 from kinebeat.studio.store import Variant
 from kinebeat.studio.wishes import DEFAULT, checked_levels, checked_wish
-from kinebeat.studio.work import FRAME_BYTES, RATE_HZ
+from kinebeat.studio.work import FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +71,6 @@ class Variants:
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._rendering: dict[tuple[str, int, int], asyncio.Task[None]] = {}
         self.jobs: Jobs
-
-    @property
-    def hands(self) -> tuple[Hand, Hand]:
-        """The processes that play and that write."""
-        return self._player, self._writer
 
     async def start(self) -> None:
         """Have the player ready before it is needed."""
@@ -201,9 +197,7 @@ class Variants:
             if any(job == name and number in (None, of) for job, of, _ in self._rendering):
                 await self._player.ask({"do": "forget", "folder": folder, "number": number})
 
-    async def stretch(
-        self, job: Job, number: int, revision: int, track: str, from_s: float, to_s: float
-    ) -> tuple[int, bytes]:
+    async def stretch(self, job: Job, number: int, revision: int, track: str, from_s: float, to_s: float) -> bytes:
         """A stretch of a track's sound, which is waited for if it is still being rendered.
 
         Args:
@@ -215,7 +209,7 @@ class Variants:
             to_s: where it ends; what is beyond the clip's end is left out.
 
         Returns:
-            How many frames there are, and their samples: 16 bits, stereo.
+            Its samples: 16 bits, stereo.
 
         Raises:
             JobError: there is no such sound, or it is gone.
@@ -244,7 +238,7 @@ class Variants:
             if time.monotonic() > end_s or self.get(job.id, number).revision != revision:
                 raise JobError(503, "the sound is not there yet", "try again in a moment")
             await asyncio.sleep(LOOK_EVERY_S)
-        return end - begin, await asyncio.to_thread(_read, place, begin, end)
+        return await asyncio.to_thread(_read, place, begin, end)
 
     async def download(self, job: Job, number: int, what: str) -> tuple[Path, str, str]:
         """A file to be taken away, made if it is not there.
@@ -317,15 +311,6 @@ class Variants:
                 if known and (variant.number, variant.revision) not in {(one.number, one.revision) for one in known}:
                     return
         await asyncio.to_thread(_make_room, self._folder(job).path.parent, KEPT_SOUND_BYTES)
-
-
-def wav_head(frames: int) -> bytes:
-    """The head of a WAV file of so many frames: 48 kHz, stereo, 16 bits."""
-    import struct
-
-    data = frames * FRAME_BYTES
-    shape = struct.pack("<IHHIIHH", 16, 1, 2, RATE_HZ, RATE_HZ * FRAME_BYTES, FRAME_BYTES, 16)
-    return b"RIFF" + struct.pack("<I", 36 + data) + b"WAVEfmt " + shape + b"data" + struct.pack("<I", data)
 
 
 def _frames(place: Path) -> int:

@@ -9,32 +9,31 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from kinebeat.audio import pcm_16
 from kinebeat.errors import InputError, KinebeatError, OutputError
 from kinebeat.studio.folders import JobFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     Message = dict[str, Any]
 
-RATE_HZ, FRAME_BYTES = 48_000, 4
+FRAME_BYTES = 4
 """Of sound as the page takes it: stereo, 16 bits."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 DEFECT = "something went wrong in Kinebeat itself"
 DEFECT_REMEDY = "try again; if it happens again, please report it with the clip"
 
 
-def answer(do: Callable[[Message], Message], order: Message, plain_name: str = "the clip") -> Message:
+def answer(do: Callable[[Message], Message], order: Message) -> Message:
     """Carry out an order; whatever happens, there is an answer without a path or a traceback in it.
 
     Args:
         do: carries it out.
         order: what is to be done; the folders in it are not told.
-        plain_name: what stands for a path.
     """
     trace: str | None = None  # for the log of whoever runs the studio
     try:
@@ -51,7 +50,7 @@ def answer(do: Callable[[Message], Message], order: Message, plain_name: str = "
         remedy = "remove jobs that are no longer needed" if full else DEFECT_REMEDY
     except Exception:
         problem, remedy, full, trace = DEFECT, DEFECT_REMEDY, False, traceback.format_exc()
-    told = {"problem": plain(problem, order, plain_name), "remedy": plain(remedy, order, plain_name), "full": full}
+    told = {"problem": plain(problem, order), "remedy": plain(remedy, order), "full": full}
     return {"refused": told | {"trace": trace}}
 
 
@@ -78,13 +77,7 @@ def write_pcm(blocks: Iterable[NDArray[np.float32]], path: Path) -> None:
 
     with atomic_output(path) as temporary, temporary.open("wb") as file:
         for block in blocks:
-            file.write(as_pcm(block))
-
-
-def as_pcm(block: NDArray[np.float32]) -> bytes:
-    """(N, 2) float32 in [-1, 1] as 16-bit samples; what is beyond is cut off."""
-    samples: NDArray[np.int16] = np.round(np.clip(block, -1, 1) * 32767).astype("<i2")
-    return samples.tobytes()
+            file.write(pcm_16(block))
 
 
 def folder_of(order: Message) -> JobFolder:

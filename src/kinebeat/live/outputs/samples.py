@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,22 +68,6 @@ def drum_samples(kit: str = "standard", soundfont: str | Path | None = None) -> 
     peak = max(float(np.abs(wave).max(initial=0)) for waves in raw for wave in waves)
     gain = np.float32(amplitude(LOUDEST_DBFS) / max(peak, 1e-9))
     return DrumSamples(tuple(tuple(wave * gain for wave in waves) for waves in raw))
-
-
-def wav_bytes(wave: NDArray[np.float32]) -> bytes:
-    """A recording as a WAV file: (N, 2) float32 in [-1, 1] to 16 bits.
-
-    The browser's decoder takes no 24 bits everywhere.
-    """
-    import wave as wave_files
-
-    target = io.BytesIO()
-    with wave_files.open(target, "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframesraw(np.round(np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes())
-    return target.getvalue()
 
 
 def _recorded(pitch: int, velocity: int, program: int, sampler: Sampler) -> NDArray[np.float32]:
