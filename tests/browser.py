@@ -99,12 +99,15 @@ class Tab:
 
     def click(self, selector: str) -> None:
         """The middle of an element, with the mouse; an element that is just being made anew is waited for."""
-        self.wait_for(f"!!document.querySelector({selector!r})")
-        self.value(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
-        box = self.value(
-            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
-            f"(document.querySelector({selector!r}).getBoundingClientRect())"
+        found = (
+            f"((element) => {{ if (!element) return null; element.scrollIntoView({{block: 'center'}});"
+            "const {x, y, width, height} = element.getBoundingClientRect(); return [x + width / 2, y + height / 2]; })"
+            f"(document.querySelector({selector!r}))"
         )
+        end_s = time.monotonic() + WAIT_S
+        while (box := self.value(found)) is None:
+            assert time.monotonic() < end_s, f"never there: {selector}"
+            time.sleep(0.1)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 

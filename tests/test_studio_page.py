@@ -468,7 +468,7 @@ def test_variants_stand_side_by_side_and_take_over_where_it_plays(tab, studio, f
     open_job(tab, studio, fresh)
     tab.click("#keep")
     tab.wait_for("document.querySelectorAll('#variants li').length === 2")
-    tab.wait_for("document.querySelector('#variants .chosen strong').textContent === 'Variant 2'")
+    tab.wait_for("document.querySelector('#variants .chosen strong')?.textContent === 'Variant 2'")
     tab.click("#another")
     until(lambda: variant(studio, fresh, 2)["revision"] == 2)
     assert variant(studio, fresh)["settings"]["seed"] == 0  # the first stays as it is
@@ -480,21 +480,22 @@ def test_variants_stand_side_by_side_and_take_over_where_it_plays(tab, studio, f
     assert tab.value(sound("playing"))
     assert tab.value("document.getElementById('seed').value") == "0"
     tab.value("history.back()")
-    tab.wait_for("document.querySelector('#variants .chosen strong').textContent === 'Variant 2'")
+    tab.wait_for("document.querySelector('#variants .chosen strong')?.textContent === 'Variant 2'")
     tab.call("Page.reload")
     tab.wait_for("document.querySelector('#variants .chosen strong')?.textContent === 'Variant 2'")
     # Another name.
     tab.click("#variants li:last-child .does button:first-child")
+    tab.wait_for("!!document.querySelector('.rename input')")
     tab.value("document.querySelector('.rename input').value = 'Calm one'")
     tab.press(*ENTER)
     until(lambda: variant(studio, fresh, 2)["name"] == "Calm one")
-    tab.wait_for("document.querySelector('#variants .chosen strong').textContent === 'Calm one'")
+    tab.wait_for("document.querySelector('#variants .chosen strong')?.textContent === 'Calm one'")
     # And gone.
     tab.click("#variants li:last-child .does button:last-child")
     tab.wait_for("document.getElementById('sure').open")
     tab.click("#sure-yes")
     tab.wait_for("document.querySelectorAll('#variants li').length === 1")
-    tab.wait_for("document.querySelector('#variants .chosen strong').textContent === 'Variant 1'")
+    tab.wait_for("document.querySelector('#variants .chosen strong')?.textContent === 'Variant 1'")
 
 
 def test_two_pages_show_the_same(browser, tab, studio, fresh):
